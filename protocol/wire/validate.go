@@ -1,0 +1,324 @@
+package wire
+
+import (
+	"encoding/json"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Limits of the members of commands. Characters are Unicode code points.
+const (
+	RoomIDBytesMax    = 64
+	NameCharsMax      = 40
+	TokenBytesMax     = 8 << 10
+	KeyBytesMax       = 64  // idempotency keys
+	IDBytesMax        = 128 // ids of users, messages and stored quizzes
+	EventNameBytesMax = 64
+	PublishBytesMax   = 64 << 10 // the payload of room:publish
+	AnswerBytesMax    = 4 << 10  // the answer of quiz:answer as JSON
+	ChatCharsMax      = 2000
+	EmojiBytesMax     = 32
+	ReasonCharsMax    = 200
+	UnitBytesMax      = 64
+	PageMax           = 100
+	DurationMsMax     = 366 * 24 * 3600 * 1000
+	SlowMsMax         = 3600 * 1000
+	TimeLimitMsMin    = 1000
+	TimeLimitMsMax    = 600_000
+	ProgressTotalMax  = 1_000_000
+)
+
+// Payload is the data of an op.
+type Payload interface {
+	// Validate is nil when every member is within its limits; otherwise an error with code invalid_data or too_large whose Path
+	// names the first faulty member. It changes nothing and does no I/O.
+	Validate() *Error
+}
+
+func invalid(path, format string, args ...any) *Error {
+	return NewError(CodeInvalidData, format, args...).At(path)
+}
+
+// ValidRoomID is true for 1 to RoomIDBytesMax characters of A–Z a–z 0–9 . _ : -.
+func ValidRoomID(id string) bool { return validToken(id, RoomIDBytesMax) }
+
+func validToken(id string, bytesMax int) bool {
+	if id == "" || len(id) > bytesMax {
+		return false
+	}
+	for i := range len(id) {
+		switch c := id[i]; {
+		case c >= '0' && c <= '9', c|0x20 >= 'a' && c|0x20 <= 'z', c == '.', c == '_', c == ':', c == '-':
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// ValidName is true for a display name: 1 to NameCharsMax characters, not only white space, no control characters. Whether it is
+// decent or taken is for the room to say.
+func ValidName(name string) bool {
+	return utf8.ValidString(name) && utf8.RuneCountInString(name) <= NameCharsMax && strings.TrimSpace(name) != "" &&
+		!hasControls(name, "")
+}
+
+// hasControls is true when s has a control character other than those in allowed.
+func hasControls(s, allowed string) bool {
+	return strings.ContainsFunc(s, func(r rune) bool { return unicode.IsControl(r) && !strings.ContainsRune(allowed, r) })
+}
+
+// ownEvents are the prefixes of event names that only the server may use.
+var ownEvents = [...]string{"quiz", "chat", "mod", "room", "progress", "notify"}
+
+// ValidPublishEvent is true for [a-z0-9][a-z0-9:._-]{0,63} outside the server's own names: quiz, chat, mod, room, progress and
+// notify, alone or followed by a colon and more.
+func ValidPublishEvent(name string) bool {
+	if name == "" || len(name) > EventNameBytesMax {
+		return false
+	}
+	for i := range len(name) {
+		switch c := name[i]; {
+		case c >= '0' && c <= '9', c >= 'a' && c <= 'z':
+		case i > 0 && (c == ':' || c == '.' || c == '_' || c == '-'):
+		default:
+			return false
+		}
+	}
+	prefix, _, _ := strings.Cut(name, ":")
+	for _, own := range ownEvents {
+		if prefix == own {
+			return false
+		}
+	}
+	return true
+}
+
+func checkID(path, id string) *Error {
+	switch {
+	case id == "":
+		return invalid(path, "%s is missing", path)
+	case len(id) > IDBytesMax || !utf8.ValidString(id) || hasControls(id, ""):
+		return invalid(path, "%s must be an id of at most %d bytes", path, IDBytesMax)
+	}
+	return nil
+}
+
+func checkOptionalID(path, id string) *Error {
+	if id == "" {
+		return nil
+	}
+	return checkID(path, id)
+}
+
+func checkName(path, name string) *Error {
+	if !ValidName(name) {
+		return invalid(path, "%s must have 1 to %d characters and no control characters", path, NameCharsMax)
+	}
+	return nil
+}
+
+func checkKey(path, key string) *Error {
+	if len(key) > KeyBytesMax || hasControls(key, "") {
+		return invalid(path, "%s must be at most %d bytes without control characters", path, KeyBytesMax)
+	}
+	return nil
+}
+
+func checkRange(path string, n, least, most int64) *Error {
+	if n < least || n > most {
+		return invalid(path, "%s must be from %d to %d", path, least, most)
+	}
+	return nil
+}
+
+// checkText allows line breaks and tabs.
+func checkText(path, text string, charsMax int) *Error {
+	if hasControls(text, "\n\r\t") {
+		return invalid(path, "%s must not have control characters", path)
+	}
+	if utf8.RuneCountInString(text) > charsMax {
+		return NewError(CodeTooLarge, "%s must have at most %d characters", path, charsMax).At(path)
+	}
+	return nil
+}
+
+func checkChatText(path, text string) *Error {
+	if strings.TrimSpace(text) == "" {
+		return invalid(path, "%s is empty", path)
+	}
+	return checkText(path, text, ChatCharsMax)
+}
+
+func checkRaw(path string, raw json.RawMessage, bytesMax int) *Error {
+	if len(raw) == 0 {
+		return invalid(path, "%s is missing", path)
+	}
+	if len(raw) > bytesMax {
+		return NewError(CodeTooLarge, "%s must be at most %d bytes", path, bytesMax).At(path)
+	}
+	return nil
+}
+
+// first is the first fault of several checks.
+func first(faults ...*Error) *Error {
+	for _, f := range faults {
+		if f != nil {
+			return f
+		}
+	}
+	return nil
+}
+
+// Validate implements Payload: a token or a name must be there; whether a name is enough depends on the server.
+func (d *AuthData) Validate() *Error {
+	switch {
+	case len(d.Token) > TokenBytesMax:
+		return NewError(CodeTooLarge, "token must be at most %d bytes", TokenBytesMax).At("token")
+	case d.Token != "":
+		return nil
+	case d.Name == "":
+		return invalid("token", "token is missing")
+	}
+	return checkName("name", d.Name)
+}
+
+// Validate implements Payload; any number is good.
+func (d *TimeSyncData) Validate() *Error { return nil }
+
+// Validate implements Payload.
+func (d *JoinData) Validate() *Error {
+	if d.Epoch != "" && !validToken(d.Epoch, IDBytesMax) {
+		return invalid("epoch", "epoch must be one that the server gave")
+	}
+	if d.Since != nil && *d.Since > 1<<53 {
+		return invalid("since", "since must be a seq that the server gave")
+	}
+	if d.Name != "" {
+		return checkName("name", d.Name)
+	}
+	return nil
+}
+
+// Validate implements Payload.
+func (d *PublishData) Validate() *Error {
+	if !ValidPublishEvent(d.Event) {
+		return invalid("event", "event must be 1 to %d characters of a-z 0-9 : . _ - starting with a letter or digit, "+
+			"and none of the server's own", EventNameBytesMax)
+	}
+	if len(d.Payload) > PublishBytesMax {
+		return NewError(CodeTooLarge, "payload must be at most %d bytes", PublishBytesMax).At("payload")
+	}
+	return checkKey("key", d.Key)
+}
+
+// Validate implements Payload.
+func (d *PresenceData) Validate() *Error {
+	switch d.Mode {
+	case "", "count", "sample", "page":
+	default:
+		return invalid("mode", "mode must be count, sample or page")
+	}
+	return first(checkRange("limit", int64(d.Limit), 0, PageMax), checkOptionalID("after", d.After))
+}
+
+// Validate implements Payload: either a stored quiz's id or a quiz.
+func (d *QuizCreateData) Validate() *Error {
+	switch {
+	case d.QuizID != "" && d.Quiz != nil:
+		return invalid("quizId", "give quizId or quiz, not both")
+	case d.Quiz != nil:
+		return under("quiz", d.Quiz.Validate())
+	}
+	return checkID("quizId", d.QuizID)
+}
+
+// under puts a path before that of an error.
+func under(path string, e *Error) *Error {
+	switch {
+	case e == nil:
+		return nil
+	case e.Path == "":
+		return e.At(path)
+	}
+	return e.At(path + "." + e.Path)
+}
+
+// Validate implements Payload; zero stands for the default.
+func (d *QuizExtendData) Validate() *Error {
+	if d.ByMs == 0 {
+		return nil
+	}
+	return checkRange("byMs", d.ByMs, TimeLimitMsMin, TimeLimitMsMax)
+}
+
+// Validate implements Payload; nothing can be wrong with it.
+func (d *QuizLockData) Validate() *Error { return nil }
+
+// Validate implements Payload. Whether the answer fits its question is for the quiz to say.
+func (d *AnswerData) Validate() *Error {
+	if d.Question < 1 || d.Question > QuestionsMax {
+		return invalid("question", "question must be a number from 1 to %d", QuestionsMax)
+	}
+	if d.Key == "" {
+		return invalid("key", "key is missing")
+	}
+	return first(checkRaw("answer", d.Answer, AnswerBytesMax), checkKey("key", d.Key))
+}
+
+// Validate implements Payload.
+func (d *ChatSendData) Validate() *Error {
+	return first(checkChatText("text", d.Text), checkOptionalID("replyTo", d.ReplyTo), checkKey("key", d.Key))
+}
+
+// Validate implements Payload.
+func (d *ChatEditData) Validate() *Error {
+	return first(checkID("id", d.ID), checkChatText("text", d.Text))
+}
+
+// Validate implements Payload.
+func (d *ChatIDData) Validate() *Error { return checkID("id", d.ID) }
+
+// Validate implements Payload.
+func (d *ChatReactData) Validate() *Error {
+	if d.Emoji == "" || len(d.Emoji) > EmojiBytesMax || strings.ContainsFunc(d.Emoji, unicode.IsSpace) ||
+		hasControls(d.Emoji, "") {
+		return first(checkID("id", d.ID), invalid("emoji", "emoji must be one emoji of at most %d bytes", EmojiBytesMax))
+	}
+	return checkID("id", d.ID)
+}
+
+// Validate implements Payload.
+func (d *ChatPinData) Validate() *Error { return checkID("id", d.ID) }
+
+// Validate implements Payload; nothing can be wrong with it.
+func (d *ChatTypingData) Validate() *Error { return nil }
+
+// Validate implements Payload.
+func (d *ChatHistoryData) Validate() *Error {
+	return first(checkOptionalID("before", d.Before), checkRange("limit", int64(d.Limit), 0, PageMax))
+}
+
+// Validate implements Payload.
+func (d *ModUserData) Validate() *Error {
+	return first(checkID("user", d.User), checkRange("durationMs", d.DurationMs, 0, DurationMsMax),
+		checkText("reason", d.Reason, ReasonCharsMax))
+}
+
+// Validate implements Payload.
+func (d *ModSlowData) Validate() *Error { return checkRange("everyMs", d.EveryMs, 0, SlowMsMax) }
+
+// Validate implements Payload; nothing can be wrong with it.
+func (d *ModLockdownData) Validate() *Error { return nil }
+
+// Validate implements Payload. User and Name are set by the server, so a client's are of no account.
+func (d *ProgressData) Validate() *Error {
+	if d.Unit == "" || len(d.Unit) > UnitBytesMax || hasControls(d.Unit, "") {
+		return invalid("unit", "unit must be 1 to %d bytes without control characters", UnitBytesMax)
+	}
+	if fault := checkRange("total", int64(d.Total), 0, ProgressTotalMax); fault != nil {
+		return fault
+	}
+	return checkRange("done", int64(d.Done), 0, int64(d.Total))
+}
