@@ -1,0 +1,149 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+
+	"lectern/protocol/wire"
+	"lectern/rooms/auth"
+)
+
+// LoadKeys implements auth.KeyStore.
+func (s *Store) LoadKeys(ctx context.Context) ([]auth.StoredKey, error) {
+	rows, err := s.read.QueryContext(ctx, "SELECT id, pkcs8, created_at, retires_at FROM signing_keys ORDER BY seq")
+	if err != nil {
+		return nil, s.explain("read the signing keys", err)
+	}
+	defer rows.Close()
+	var out []auth.StoredKey
+	for rows.Next() {
+		var k auth.StoredKey
+		if err := rows.Scan(&k.ID, &k.PKCS8, &k.CreatedAt, &k.RetiresAt); err != nil {
+			return nil, s.explain("read the signing keys", err)
+		}
+		out = append(out, k)
+	}
+	return out, s.explain("read the signing keys", rows.Err())
+}
+
+// AddKey implements auth.KeyStore.
+func (s *Store) AddKey(ctx context.Context, key auth.StoredKey, othersRetireAt int64, onlyFirst bool) error {
+	return s.write(ctx, "store a signing key", func(w *writer) error {
+		var any, same bool
+		err := w.conn.QueryRowContext(context.Background(), "SELECT EXISTS (SELECT 1 FROM signing_keys), "+
+			"EXISTS (SELECT 1 FROM signing_keys WHERE id = ?)", key.ID).Scan(&any, &same)
+		if err != nil {
+			return err
+		}
+		if same || onlyFirst && any {
+			return auth.ErrKeyExists
+		}
+		if err := w.execText("UPDATE signing_keys SET retires_at = ? WHERE retires_at = 0", othersRetireAt); err != nil {
+			return err
+		}
+		return w.execText("INSERT INTO signing_keys (id, pkcs8, created_at, retires_at) VALUES (?, ?, ?, ?)",
+			key.ID, key.PKCS8, key.CreatedAt, key.RetiresAt)
+	})
+}
+
+// DeleteRetiredKeys implements auth.KeyStore.
+func (s *Store) DeleteRetiredKeys(ctx context.Context, at int64) error {
+	return s.write(ctx, "delete signing keys", func(w *writer) error {
+		return w.execText("DELETE FROM signing_keys WHERE retires_at > 0 AND retires_at <= ?", at)
+	})
+}
+
+// CreateFamily implements auth.RefreshStore.
+func (s *Store) CreateFamily(ctx context.Context, f auth.Family, first auth.RefreshHash) error {
+	return s.write(ctx, "store a session", func(w *writer) error {
+		err := w.exec(w.stmts.familyInsert, f.ID, f.Subject, f.Name, f.Role.String(), f.Room, f.CreatedAt, f.ExpiresAt,
+			f.RevokedAt, first[:])
+		if err != nil {
+			return err
+		}
+		return w.exec(w.stmts.tokenInsert, first[:], f.ID)
+	})
+}
+
+// family finds the family of a token, used or not.
+func (w *writer) family(token auth.RefreshHash) (f auth.Family, newest bool, err error) {
+	var role string
+	err = w.stmts.familyByToken.QueryRowContext(context.Background(), token[:], token[:]).Scan(
+		&f.ID, &f.Subject, &f.Name, &role, &f.Room, &f.CreatedAt, &f.ExpiresAt, &f.RevokedAt, &newest)
+	if errors.Is(err, sql.ErrNoRows) {
+		return f, false, auth.ErrRefreshUnknown
+	}
+	f.Role, _ = wire.ParseRole(role)
+	return f, newest, err
+}
+
+// RotateRefresh implements auth.RefreshStore.
+func (s *Store) RotateRefresh(ctx context.Context, old, next auth.RefreshHash, now, nextExpiresAt int64) (
+	f auth.Family, err error,
+) {
+	err = s.write(ctx, "refresh a session", func(w *writer) error {
+		var newest bool
+		var err error
+		if f, newest, err = w.family(old); err != nil {
+			return err
+		}
+		switch {
+		case f.RevokedAt != 0:
+			return auth.ErrRefreshRevoked
+		case !newest:
+			f.RevokedAt = now
+			if err := w.exec(w.stmts.familyRevoke, now, f.ID); err != nil {
+				return err
+			}
+			return &keepError{auth.ErrRefreshReused}
+		case f.ExpiresAt <= now:
+			return auth.ErrRefreshExpired
+		}
+		f.ExpiresAt = nextExpiresAt
+		if err := w.exec(w.stmts.familyRotate, next[:], nextExpiresAt, f.ID); err != nil {
+			return err
+		}
+		return w.exec(w.stmts.tokenInsert, next[:], f.ID)
+	})
+	return f, err
+}
+
+// RevokeFamily implements auth.RefreshStore.
+func (s *Store) RevokeFamily(ctx context.Context, token auth.RefreshHash, now int64) (f auth.Family, err error) {
+	err = s.write(ctx, "revoke a session", func(w *writer) error {
+		var err error
+		if f, _, err = w.family(token); err != nil || f.RevokedAt != 0 {
+			return err
+		}
+		f.RevokedAt = now
+		return w.exec(w.stmts.familyRevoke, now, f.ID)
+	})
+	return f, err
+}
+
+// RevokedFamilies implements auth.RefreshStore.
+func (s *Store) RevokedFamilies(ctx context.Context, since int64) ([]auth.Revocation, error) {
+	rows, err := s.read.QueryContext(ctx,
+		"SELECT id, revoked_at FROM refresh_families WHERE revoked_at <> 0 AND revoked_at >= ?", since)
+	if err != nil {
+		return nil, s.explain("read the revoked sessions", err)
+	}
+	defer rows.Close()
+	var out []auth.Revocation
+	for rows.Next() {
+		var r auth.Revocation
+		if err := rows.Scan(&r.Family, &r.RevokedAt); err != nil {
+			return nil, s.explain("read the revoked sessions", err)
+		}
+		out = append(out, r)
+	}
+	return out, s.explain("read the revoked sessions", rows.Err())
+}
+
+// PurgeRefresh implements auth.RefreshStore. The tokens go with their families.
+func (s *Store) PurgeRefresh(ctx context.Context, at int64) error {
+	return s.write(ctx, "purge old sessions", func(w *writer) error {
+		return w.execText("DELETE FROM refresh_families WHERE expires_at < ?", at)
+	})
+}
