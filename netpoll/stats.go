@@ -1,0 +1,73 @@
+package netpoll
+
+import "sync/atomic"
+
+// counters are one loop's: written by its goroutine only, read by any.
+type counters struct {
+	conns      atomic.Int64
+	blocked    atomic.Int64
+	bytesIn    atomic.Uint64
+	bytesOut   atomic.Uint64
+	writes     atomic.Uint64
+	panics     atomic.Uint64
+	postsLost  atomic.Uint64
+	inboxHigh  atomic.Int64
+	dropped    [classCount]atomic.Uint64
+	closed     [reasonCount]atomic.Uint64
+	timersHeld atomic.Int64
+}
+
+// Stats is a snapshot of a server's counters. Counts never go down; Open, Detached, Blocked and Timers are levels.
+type Stats struct {
+	Open     int               // connections open now
+	Detached int               // connections handed off and not closed yet
+	Blocked  int               // connections whose peer does not take what it was sent
+	Timers   int               // timers pending
+	Accepted uint64            // connections that were opened
+	Refused  uint64            // connections closed at once: Refuse, the cap, Admit
+	Closed   map[Reason]uint64 // connections by why they ended; reasons that never occurred are absent
+	Dropped  map[Class]uint64  // frames discarded by the class's rule: volatile dropped, state replaced, reliable lost at a close
+	BytesIn  uint64            // bytes read
+	BytesOut uint64            // bytes given to the transport
+	Writes   uint64            // write calls made for them
+	Panics   uint64            // panics recovered
+	// InboxTasksHigh is the deepest that any loop's inbox has been, in tasks.
+	InboxTasksHigh int
+	// InboxRefused counts posts refused because the inbox was full or shut.
+	InboxRefused uint64
+}
+
+// Stats adds the counters of all loops up. The parts are read one after another, so they may differ by what happened
+// meanwhile. Any goroutine.
+func (k *Core) Stats() Stats {
+	s := Stats{
+		Open:     int(k.open.Load()),
+		Detached: int(k.detached.Load()),
+		Accepted: k.accepted.Load(),
+		Refused:  k.refused.Load(),
+		Closed:   make(map[Reason]uint64),
+		Dropped:  make(map[Class]uint64),
+	}
+	for _, l := range k.loops {
+		n := &l.count
+		s.Blocked += int(n.blocked.Load())
+		s.Timers += int(n.timersHeld.Load())
+		s.BytesIn += n.bytesIn.Load()
+		s.BytesOut += n.bytesOut.Load()
+		s.Writes += n.writes.Load()
+		s.Panics += n.panics.Load()
+		s.InboxRefused += n.postsLost.Load()
+		s.InboxTasksHigh = max(s.InboxTasksHigh, int(n.inboxHigh.Load()))
+		for r := range n.closed {
+			if v := n.closed[r].Load(); v > 0 {
+				s.Closed[Reason(r)] += v
+			}
+		}
+		for c := range n.dropped {
+			if v := n.dropped[c].Load(); v > 0 {
+				s.Dropped[Class(c)] += v
+			}
+		}
+	}
+	return s
+}
