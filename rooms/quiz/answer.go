@@ -18,13 +18,14 @@ import (
 const (
 	elapsedMsMax   = math.MaxInt32 // over 24 days
 	textRunesMax   = 200           // of a short_text answer
-	multiOptionMax = 64            // options of a multiple_choice question that can be picked: bits of an answer's value
+	multiOptionMax = 64            // options of a multiple_choice question: bits of an answer's value
 	receiptBytes   = 10
 )
 
 // answer is one accepted answer. 100,000 participants give as many per question, so it is small and holds no pointers.
 type answer struct {
-	value     uint64 // option index; multiple_choice: set of option bits; numeric, short_text: index into question.texts
+	// Option index; multiple_choice: set of option bits; numeric, short_text: index into question.texts.
+	value     uint64
 	key       uint64 // hash of the idempotency key
 	at        int64  // accepted, Unix milliseconds
 	player    int32

@@ -12,8 +12,8 @@ type StartView struct {
 	Participants int    `json:"participants"`
 }
 
-// Apply changes the state by a fact and emits the events that follow from it. f.Data is one of this package's fact types, by
-// pointer. A fact that does not fit the state, which only a damaged journal can hold, changes nothing.
+// Apply changes the state by a fact and emits the events that follow from it. f.Data is one of this package's fact
+// types, by pointer. A fact that does not fit the state, which only a damaged journal can hold, changes nothing.
 func (m *Machine) Apply(f effect.Fact, out *effect.Effects) {
 	m.lastFactAt = f.At
 	if c, ok := f.Data.(*Created); ok {

@@ -1,6 +1,6 @@
-// Package quiz is the live quiz of a room: a machine without I/O, clock or randomness of its own. Commands come in, facts
-// and messages go out through effect.Effects, and Apply, which takes facts only, is the one writer of what the facts
-// describe. Applying a room's facts again gives the same scores and the same resumable events.
+// Package quiz is the live quiz of a room: a machine without I/O, clock or randomness of its own. Commands come in,
+// facts and messages go out through effect.Effects, and Apply, which takes facts only, is the one writer of what the
+// facts describe. Applying a room's facts again gives the same scores and the same resumable events.
 //
 // # States
 //
@@ -28,9 +28,9 @@
 //
 // # Cost
 //
-// An answer costs O(1): two map look-ups, one append. A question's close costs one sort, O(n log n), after which each own rank
-// is O(1). Progress and lobby are sampled: to staff at most 5 and 2 times a second, to everybody at most once a second.
-// An answer in memory takes 48 bytes, whatever the lengths of its key and text.
+// An answer costs O(1): two map look-ups, one append. A question's close costs one sort, O(n log n), after which
+// each own rank is O(1). Progress and lobby are sampled: to staff at most 5 and 2 times a second, to everybody at
+// most once a second. An answer in memory takes 48 bytes, whatever the lengths of its key and text.
 //
 // Nothing here is safe for more than one goroutine: the room's shard owns the machine.
 package quiz

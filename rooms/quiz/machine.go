@@ -89,8 +89,8 @@ func New(cfg Config) *Machine {
 	}
 }
 
-// Create gives the room its quiz, which must be validated and must not be changed afterwards. It replies nothing. A room that has
-// a quiz keeps it: ask Phase first.
+// Create gives the room its quiz, which must be validated and must not be changed afterwards. It replies nothing. A
+// room that has a quiz keeps it: ask Phase first.
 func (m *Machine) Create(env effect.Env, from effect.Caller, q *wire.Quiz, pin string, out *effect.Effects) {
 	if m.phase != wire.PhaseNone || q == nil {
 		return
@@ -104,8 +104,8 @@ func (m *Machine) record(kind string, at int64, data any, out *effect.Effects) {
 	m.Apply(f, out)
 }
 
-// Handle carries out a quiz op other than quiz:create. body is a pointer to the op's validated payload, or nil. It replies or
-// refuses through out.
+// Handle carries out a quiz op other than quiz:create. body is a pointer to the op's validated payload, or nil. It
+// replies or refuses through out.
 func (m *Machine) Handle(env effect.Env, from effect.Caller, op wire.Op, body any, out *effect.Effects) {
 	var err *wire.Error
 	switch op {
@@ -135,9 +135,9 @@ func (m *Machine) Handle(env effect.Env, from effect.Caller, op wire.Op, body an
 	out.Reply(from, nil)
 }
 
-// Enter admits a member as participant, or says why not. A user who is in the game keeps name and score; calling it for each
-// of a user's connections is right. Without a quiz there is nothing to enter and all is well: the room enters its
-// members again after Create. The room has filtered the name.
+// Enter admits a member as participant, or says why not. A user who is in the game keeps name and score; calling it
+// for each of a user's connections is right. Without a quiz there is nothing to enter and all is well: the room
+// enters its members again after Create. The room has filtered the name.
 func (m *Machine) Enter(env effect.Env, from effect.Caller, out *effect.Effects) *wire.Error {
 	if m.phase == wire.PhaseNone {
 		return nil

@@ -77,8 +77,8 @@ func oneOf(right bool) (o outcome, picked, of int) {
 	return outcomeWrong, 0, 1
 }
 
-// inRanges includes both ends, with a relative slack of 10⁻⁹: files give tolerances (0.3 ± 0.1) whose sums are not exact in
-// binary, and 0.4 must then be right.
+// inRanges includes both ends, with a relative slack of 10⁻⁹: files give tolerances (0.3 ± 0.1) whose sums are not
+// exact in binary, and 0.4 must then be right.
 func inRanges(x float64, ranges []wire.NumberRange) bool {
 	for _, r := range ranges {
 		slack := 1e-9 * max(math.Abs(r.Min), math.Abs(r.Max))
@@ -89,8 +89,8 @@ func inRanges(x float64, ranges []wire.NumberRange) bool {
 	return false
 }
 
-// foldText makes texts comparable: trimmed, runs of blanks one blank, lower case unless case matters. There is no Unicode
-// normalisation: keyboards compose.
+// foldText makes texts comparable: trimmed, runs of blanks one blank, lower case unless case matters. There is no
+// Unicode normalisation: keyboards compose.
 func foldText(s string, caseMatters bool) string {
 	s = strings.Join(strings.Fields(s), " ")
 	if !caseMatters {

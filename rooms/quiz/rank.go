@@ -91,7 +91,8 @@ func (q *question) key() []string {
 	return key
 }
 
-// distribution joins texts that count as the same, under the form first given, and keeps the most frequent: right ones first.
+// distribution joins texts that count as the same, under the form first given, and keeps the most frequent: right
+// ones first.
 func (q *question) distribution(judged []outcome, counts []int) []wire.GivenAnswer {
 	var given []wire.GivenAnswer
 	at := make(map[string]int)
@@ -197,7 +198,8 @@ func (q *question) points() int {
 	return *q.spec.Points
 }
 
-// sortBoard makes the order anew: by score, then total answer time, then joining. Equal scores share a rank (1, 2, 2, 4).
+// sortBoard makes the order anew: by score, then total answer time, then joining. Equal scores share a rank (1, 2,
+// 2, 4).
 func (m *Machine) sortBoard() {
 	order := m.board.order[:0]
 	for i := range m.players {

@@ -110,7 +110,8 @@ func (m *Machine) flushSamples(now int64, out *effect.Effects) {
 		out.State(effect.ToAll, wire.EvQuizProgress, wire.EvQuizProgress, now, m.progress())
 	}
 	if m.volatile.lobbyAll.take(now) {
-		out.State(effect.ToAll, wire.EvQuizLobby, wire.EvQuizLobby, now, wire.QuizLobby{Participants: m.volatile.connected})
+		out.State(effect.ToAll, wire.EvQuizLobby, wire.EvQuizLobby, now,
+			wire.QuizLobby{Participants: m.volatile.connected})
 	}
 	if m.volatile.lobbyStaff.take(now) {
 		out.State(effect.ToStaff, wire.EvQuizLobby, wire.EvQuizLobby+":names", now,

@@ -29,14 +29,14 @@ const (
 // fullPointsMs is the time below which the Kahoot preset does not reduce the points.
 const fullPointsMs = 500
 
-// Score is the points for a correct or partly correct answer, without the streak bonus. elapsedMs (t) and limitMs (T) are
-// milliseconds, points (P) what the question is worth. Of the question's right options, picked were chosen out of
-// right; a question that has one right answer is 1 of 1. multi marks a multiple-choice question. Callers score wrong answers
-// with 0 themselves. The result is rounded half away from zero.
+// Score is the points for a correct or partly correct answer, without the streak bonus. elapsedMs (t) and limitMs
+// (T) are milliseconds, points (P) what the question is worth. Of the question's right options, picked were chosen
+// out of right; a question that has one right answer is 1 of 1. multi marks a multiple-choice question. Callers
+// score wrong answers with 0 themselves. The result is rounded half away from zero.
 //
-//   - kahoot, and any unknown name: P·(1 − (t/T)/2), the full P for t < 0.5 s, so P/2 at least (Kahoot, "How points work",
-//     support.kahoot.com 115002303908; example t=2 s, T=30 s, P=1000: 967). Multi-select pays up to 500 of 1,000 for each right
-//     option: picked·(P/2)·(1 − (t/T)/2). So two right options are worth P, three 1.5·P, as there.
+//   - kahoot, and any unknown name: P·(1 − (t/T)/2), the full P for t < 0.5 s, so P/2 at least (Kahoot, "How points
+//     work", support.kahoot.com 115002303908; example t=2 s, T=30 s, P=1000: 967). Multi-select pays up to 500 of
+//     1,000 for each right option: picked·(P/2)·(1 − (t/T)/2). So two right options are worth P, three 1.5·P, as there.
 //   - linear: P·(1 − t/T), down to 0 at the end of the time (Rahoot, ClassQuiz).
 //   - flat: P, whatever the time.
 //   - wayground: (600 + 400·(1 − t/T))·P/1000 (Quizizz/Wayground, waygroundorg.freshdesk.com 158000404053: 600 for
@@ -73,9 +73,10 @@ func Score(preset string, points int, elapsedMs, limitMs int64, multi bool, pick
 	return int(math.Round((1 - share/2) * p * fraction))
 }
 
-// StreakBonus is what the streak-th correct answer in a row pays on top: 2: 100, 3: 200, 4: 300, 5: 400, 6 and more: 500
-// (Kahoot's table up to 2020, the same page). It is paid only with points: a question worth nothing raises the streak and
-// pays nothing. Wrong, partly correct and missing answers end a streak; polls and skipped questions leave it as it is.
+// StreakBonus is what the streak-th correct answer in a row pays on top: 2: 100, 3: 200, 4: 300, 5: 400, 6 and more:
+// 500 (Kahoot's table up to 2020, the same page). It is paid only with points: a question worth nothing raises the
+// streak and pays nothing. Wrong, partly correct and missing answers end a streak; polls and skipped questions leave
+// it as it is.
 func StreakBonus(streak int) int {
 	if streak < 2 {
 		return 0

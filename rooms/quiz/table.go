@@ -52,7 +52,8 @@ type TableAnswer struct {
 	Receipt   string `json:"receipt,omitempty"`
 }
 
-// Results is the game so far. It holds the keys of closed questions only and may be kept: it shares no state that changes.
+// Results is the game so far. It holds the keys of closed questions only and may be kept: it shares no state that
+// changes.
 func (m *Machine) Results() Table {
 	t := Table{Phase: m.phase, Questions: []TableQuestion{}, Participants: []TableParticipant{}}
 	if m.quiz == nil {

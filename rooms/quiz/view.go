@@ -39,8 +39,8 @@ func (m *Machine) remainingMs() int64 {
 	return max(q.closesAt-max(m.pausedAt, q.opensAt), 0)
 }
 
-// Snapshot is the game as who may see it, at now. The quiz with its key is for hosts only; the key of the current question is
-// in Results, which are there once the question is closed.
+// Snapshot is the game as who may see it, at now. The quiz with its key is for hosts only; the key of the current
+// question is in Results, which are there once the question is closed.
 func (m *Machine) Snapshot(now int64, who effect.Caller) *wire.QuizSnapshot {
 	s := &wire.QuizSnapshot{Phase: m.phaseAt(now)}
 	if m.phase == wire.PhaseNone {
