@@ -1,0 +1,94 @@
+package gateway
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"lectern/protocol/wire"
+)
+
+// counters are read by the admin port. All of it is atomic or locked.
+type counters struct {
+	upgrades, handedOff, handOffFull, deliveries, groups, lostDeliveries atomic.Int64
+	deflating                                                            atomic.Int64 // connections now
+
+	ops [wire.OpCount]atomic.Int64
+
+	mu         sync.Mutex
+	errors     map[wire.Code]int64
+	closes     map[wire.CloseCode]int64
+	peerCloses map[uint16]int64
+}
+
+func (c *counters) received(op wire.Op) { c.ops[op].Add(1) }
+
+func (c *counters) refused(code wire.Code) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.errors == nil {
+		c.errors = make(map[wire.Code]int64)
+	}
+	c.errors[code]++
+}
+
+func (c *counters) closed(code wire.CloseCode) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closes == nil {
+		c.closes = make(map[wire.CloseCode]int64)
+	}
+	c.closes[code]++
+}
+
+// peerClosed counts the peer's close codes. Codes of no meaning to us share one entry, so that a peer can't grow the map.
+func (c *counters) peerClosed(code uint16) {
+	if code < 1000 || code > 1015 {
+		code = 0
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.peerCloses == nil {
+		c.peerCloses = make(map[uint16]int64)
+	}
+	c.peerCloses[code]++
+}
+
+// Stats are the gateway's counters since the start, and a few levels of now.
+type Stats struct {
+	Upgrades, HandedOff, HandOffFull   int64
+	Deliveries, Groups, LostDeliveries int64
+	DeflateConns                       int64
+	Received                           map[wire.Op]int64 // OpNone: what could not be read or is no op
+	Errors                             map[wire.Code]int64
+	Closes                             map[wire.CloseCode]int64
+	PeerCloses                         map[uint16]int64 // 0: any code outside 1000–1015
+}
+
+// Stats reads the counters. Any goroutine.
+func (g *Gateway) Stats() Stats {
+	c := &g.counters
+	s := Stats{
+		Upgrades: c.upgrades.Load(), HandedOff: c.handedOff.Load(), HandOffFull: c.handOffFull.Load(),
+		Deliveries: c.deliveries.Load(), Groups: c.groups.Load(), LostDeliveries: c.lostDeliveries.Load(),
+		DeflateConns: c.deflating.Load(),
+		Received:     make(map[wire.Op]int64), Errors: make(map[wire.Code]int64),
+		Closes: make(map[wire.CloseCode]int64), PeerCloses: make(map[uint16]int64),
+	}
+	for op := range c.ops {
+		if n := c.ops[op].Load(); n > 0 {
+			s.Received[wire.Op(op)] = n
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	copyCounts(s.Errors, c.errors)
+	copyCounts(s.Closes, c.closes)
+	copyCounts(s.PeerCloses, c.peerCloses)
+	return s
+}
+
+func copyCounts[K comparable](dst, src map[K]int64) {
+	for k, v := range src {
+		dst[k] = v
+	}
+}

@@ -1,0 +1,318 @@
+package gateway
+
+import (
+	"time"
+
+	"lectern/netpoll"
+	"lectern/protocol/native"
+	"lectern/protocol/wire"
+	"lectern/rooms"
+	"lectern/rooms/auth"
+	"lectern/rooms/effect"
+)
+
+// commandSpec is one row of the dispatch table.
+type commandSpec struct {
+	cost int       // tokens of the connection's quota
+	role wire.Role // the least that a token must have; what it means in the room is the room's to say
+	// here answers on the loop; nil: the command goes to its room.
+	here func(m *member, req *native.Request, data any)
+	// quiet: a refusal for want of quota is not worth an answer beyond the error itself.
+	open bool // may be sent before auth
+}
+
+// commands is the dispatch table; a test holds it complete.
+var commands [wire.OpCount]commandSpec
+
+func init() {
+	room := func(cost int, role wire.Role) commandSpec { return commandSpec{cost: cost, role: role} }
+	for op := wire.OpNone + 1; int(op) < wire.OpCount; op++ {
+		commands[op] = room(1, wire.RoleObserver)
+	}
+	commands[wire.OpAuth] = commandSpec{cost: 5, open: true, here: (*member).opAuth}
+	commands[wire.OpTimeSync] = commandSpec{cost: 1, open: true, here: (*member).opTimeSync}
+	commands[wire.OpRoomJoin] = commandSpec{cost: 5, role: wire.RoleObserver, here: (*member).opJoin}
+	commands[wire.OpRoomLeave] = commandSpec{cost: 1, role: wire.RoleObserver, here: (*member).opLeave}
+	commands[wire.OpQuizCreate] = commandSpec{cost: 20, role: wire.RoleParticipant, here: (*member).opQuizCreate}
+	commands[wire.OpRoomPublish] = room(1, wire.RoleParticipant)
+	commands[wire.OpQuizAnswer] = room(1, wire.RoleParticipant)
+	commands[wire.OpChatSend] = room(2, wire.RoleParticipant)
+	commands[wire.OpChatHistory] = room(3, wire.RoleObserver)
+	commands[wire.OpRoomPresence] = room(3, wire.RoleObserver)
+}
+
+// Message decodes one message and sends it on its way. payload is borrowed.
+func (m *member) Message(binary bool, payload []byte) {
+	g := m.gw
+	if binary {
+		m.close(wire.CloseUnsupportedData, "lectern.v1 speaks JSON in text frames")
+		m.session.Abort()
+		return
+	}
+	req, err := native.Decode(payload)
+	g.counters.received(req.Op)
+	if err == nil {
+		err = m.allowed(&req)
+	}
+	var data any
+	if err == nil {
+		data, err = native.DecodeData(req.Op, req.Data)
+	}
+	if err != nil {
+		m.refuse(req.ID, err)
+		return
+	}
+	spec := &commands[req.Op]
+	if spec.here != nil {
+		spec.here(m, &req, data)
+		return
+	}
+	if err := m.toRoom(&req, data); err != nil {
+		m.refuse(req.ID, err)
+	}
+}
+
+// allowed checks quota, token and role, in this order: a flood is stopped before it costs anything else.
+func (m *member) allowed(req *native.Request) *wire.Error {
+	spec := &commands[req.Op]
+	now := m.conn.Loop().Now().UnixMilli()
+	if ok, retryAfterMs := m.quota.Take(now, spec.cost); !ok {
+		err := wire.NewError(wire.CodeRateLimited, "too many messages on this connection; slow down")
+		err.RetryAfterMs = retryAfterMs
+		return err
+	}
+	if spec.open {
+		return nil
+	}
+	if !m.authed {
+		return wire.NewError(wire.CodeAuthRequired, "send auth with a token first")
+	}
+	if m.expiresAt != 0 && m.expiresAt <= now {
+		return wire.NewError(wire.CodeTokenExpired, "the token has expired; send auth with a new one")
+	}
+	if m.role < spec.role {
+		return wire.NewError(wire.CodeForbidden, "%s needs the role %s", req.Op, spec.role)
+	}
+	return nil
+}
+
+// toRoom puts a command into the turn's batch for its shard.
+func (m *member) toRoom(req *native.Request, data any) *wire.Error {
+	room, err := m.roomOf(req.Room)
+	if err != nil {
+		return err
+	}
+	m.gw.enqueue(state(m.conn.Loop()), m.command(room, req, data))
+	return nil
+}
+
+func (m *member) command(room string, req *native.Request, data any) rooms.Command {
+	return rooms.Command{
+		Room: room, Op: req.Op, Scope: m.scope, Body: data,
+		From: effect.Caller{Conn: m.id(), Req: req.ID, User: m.user, Name: m.name, Role: m.role},
+	}
+}
+
+// roomOf finds the room that a command means: the one it names, by id or PIN, or the only one that the connection is in.
+func (m *member) roomOf(name string) (string, *wire.Error) {
+	switch {
+	case name != "":
+		if len(name) == pinDigits {
+			if room, ok := m.gw.pins.Room(name); ok {
+				return room, nil
+			}
+		}
+		return name, nil
+	case len(m.joined) == 1:
+		return m.joined[0].id, nil
+	case m.scope != "":
+		return m.scope, nil
+	}
+	return "", wire.NewError(wire.CodeBadMessage, "name the room in the member room")
+}
+
+const pinDigits = 6
+
+func (m *member) opAuth(req *native.Request, body any) {
+	data := body.(*wire.AuthData)
+	var err *wire.Error
+	switch {
+	case data.Token != "":
+		err = m.open(data.Token)
+	case m.authed: // asks who it is
+	case data.Name != "" && m.gw.cfg.Dev:
+		m.guest(data.Name)
+	case data.Name != "":
+		err = wire.NewError(wire.CodeAuthRequired, "guests need a token here: join with a PIN, or start the server with --dev")
+	default:
+		err = wire.NewError(wire.CodeInvalidData, "auth needs a token").At("token")
+	}
+	if err != nil {
+		m.refuse(req.ID, err)
+		return
+	}
+	m.reply(req.ID, &wire.AuthReply{
+		User: m.user, Name: m.name, Roles: []wire.Role{m.role}, Room: m.scope, ExpiresAt: m.expiresAt,
+	})
+}
+
+func (m *member) opTimeSync(req *native.Request, body any) {
+	received := m.conn.Loop().Now().UnixMilli()
+	m.reply(req.ID, &wire.TimeSyncReply{T0: body.(*wire.TimeSyncData).T0, T1: received, T2: m.gw.now().UnixMilli()})
+}
+
+func (m *member) opJoin(req *native.Request, body any) {
+	room, err := m.roomOf(req.Room)
+	if err != nil {
+		m.refuse(req.ID, err)
+		return
+	}
+	if m.find(room) < 0 {
+		if len(m.joined) >= m.gw.cfg.RoomsPerConn {
+			m.refuse(req.ID, wire.NewError(wire.CodeRateLimited, "a connection may be in %d rooms", m.gw.cfg.RoomsPerConn))
+			return
+		}
+		m.joined = append(m.joined, joined{id: room})
+	}
+	cmd := m.command(room, req, body)
+	cmd.MayCreate = m.gw.cfg.Dev || m.role >= wire.RoleHost || m.scope == room
+	m.gw.enqueue(state(m.conn.Loop()), cmd)
+}
+
+func (m *member) opLeave(req *native.Request, _ any) {
+	if err := m.toRoom(req, nil); err != nil {
+		m.refuse(req.ID, err)
+	}
+}
+
+// opQuizCreate makes a room with a quiz. Signing the host's token and reading a stored quiz would hold up the loop, so
+// they are done elsewhere, and the command goes to its shard from there.
+func (m *member) opQuizCreate(req *native.Request, body any) {
+	g := m.gw
+	if m.role < wire.RoleHost && !g.cfg.Dev {
+		m.refuse(req.ID, wire.NewError(wire.CodeForbidden, "creating a quiz needs the role host"))
+		return
+	}
+	data := body.(*wire.QuizCreateData)
+	cmd := m.command("", req, nil)
+	loop, id := m.conn.Loop(), cmd.From.Conn
+	job := func() {
+		ready, err := g.NewSession(cmd.From, data)
+		loop.Post(resume{id, func(m *member) {
+			if err != nil {
+				m.refuse(cmd.From.Req, err)
+				return
+			}
+			g.enqueue(state(m.conn.Loop()), ready)
+		}})
+	}
+	select {
+	case g.work <- job:
+	default:
+		err := wire.NewError(wire.CodeUnavailable, "too many quizzes are being created; try again")
+		err.RetryAfterMs = 1000
+		m.refuse(req.ID, err)
+	}
+}
+
+// resume is a task that goes on with a connection after work elsewhere, if it is still there.
+type resume struct {
+	conn wire.ConnID
+	then func(*member)
+}
+
+// NewSession prepares the command that creates a room for a quiz: reads the quiz, reserves a PIN, signs the host's token.
+// It blocks; never call it on a loop.
+func (g *Gateway) NewSession(host effect.Caller, data *wire.QuizCreateData) (rooms.Command, *wire.Error) {
+	quiz := data.Quiz
+	if quiz == nil {
+		stored, owner, err := g.quizzes.Quiz(data.QuizID)
+		if err != nil {
+			return rooms.Command{}, err
+		}
+		if owner != host.User && host.Role < wire.RoleAdmin {
+			return rooms.Command{}, wire.NewError(wire.CodeUnknownQuiz, "you have no quiz with this id").At("quizId")
+		}
+		quiz = stored
+	}
+	rand := g.rand()
+	room := rooms.NewRoomID(rand)
+	pin, err := g.pins.Reserve(rand, room)
+	if err != nil {
+		return rooms.Command{}, err
+	}
+	token, _, signErr := g.tokens.IssueAccess(g.now(), auth.Claims{
+		Subject: host.User, Name: host.Name, Role: wire.RoleHost, Room: room,
+	})
+	if signErr != nil {
+		g.pins.Release(pin, room)
+		g.log.Error("a host token can't be signed", "err", signErr)
+		return rooms.Command{}, wire.NewError(wire.CodeInternal, "the host token can't be signed")
+	}
+	return rooms.Command{
+		Room: room, Op: wire.OpQuizCreate, From: host, Body: &rooms.Create{Quiz: quiz, PIN: pin, HostToken: token},
+	}, nil
+}
+
+// workQueueMax is the number of jobs that may wait for a worker.
+const workQueueMax = 1024
+
+// Work runs jobs that would hold up a loop, until stop is closed. Start a few of them.
+func (g *Gateway) Work(stop <-chan struct{}) {
+	for {
+		select {
+		case <-stop:
+			return
+		case job := <-g.work:
+			job()
+		}
+	}
+}
+
+// find is the index of a room among those the connection has joined, or -1.
+func (m *member) find(room string) int {
+	for i := range m.joined {
+		if m.joined[i].id == room {
+			return i
+		}
+	}
+	return -1
+}
+
+// RevokeFamily closes every connection whose token comes from a revoked refresh family. Any goroutine.
+func (g *Gateway) RevokeFamily(family string) {
+	g.everywhere(func(m *member) {
+		if m.family == family && family != "" {
+			m.close(wire.CloseTokenRevoked, "the token was revoked")
+		}
+	})
+}
+
+// everywhere runs f for every connection on its loop. It costs a walk over all of them, so it is for rare events.
+func (g *Gateway) everywhere(f func(*member)) {
+	loops := g.loops.Load()
+	if loops == nil {
+		return
+	}
+	for _, l := range *loops {
+		l.Post(walk(f))
+	}
+}
+
+// walk is a task that visits every connection of a loop.
+type walk func(*member)
+
+// Drain refuses new connections and sends the members away in waves over the given time, telling them to come back. It
+// returns when the last wave has been told.
+func (g *Gateway) Drain(over time.Duration, tick func(time.Duration)) {
+	g.draining.Store(true)
+	const waves = 10
+	for wave := range waves {
+		g.everywhere(func(m *member) {
+			if m.greeted && netpoll.ConnID(m.id()).Slot()%waves == wave {
+				m.close(wire.CloseDrain, "the server restarts; come back")
+			}
+		})
+		tick(over / waves)
+	}
+}

@@ -1,0 +1,299 @@
+package gateway
+
+import (
+	"hash/maphash"
+	"sync/atomic"
+
+	"lectern/netpoll"
+	"lectern/netpoll/frame"
+	"lectern/protocol/native"
+	"lectern/protocol/wire"
+	"lectern/protocol/ws"
+	"lectern/rooms"
+	"lectern/rooms/effect"
+)
+
+// delivery is what a shard gave to the loops: the same value for each of them. It is immutable but for pending.
+type delivery struct {
+	items   []rooms.Delivery
+	groups  []group
+	groupAt []int32 // per item: the index of the group that it heads, plus one; zero: none
+	pending atomic.Int32
+	done    func()
+	gw      *Gateway
+}
+
+// group is a run of events that the same members get: encoded once per variant, written as one message.
+type group struct {
+	room     string
+	audience effect.Audience
+	class    netpoll.Class
+	key      uint64 // conflation, for ClassState
+	except   wire.ConnID
+	events   int
+	text     []byte // the JSON of the events, separated by commas; until the frames are sealed
+	plain    *frame.Frame
+	deflated *frame.Frame // nil: it doesn't pay, or nobody wants it
+}
+
+// Deliver implements rooms.Outlet: it encodes on the shard's goroutine and hands the result to every loop. done is called
+// when all of them have written.
+func (g *Gateway) Deliver(_ int, items []rooms.Delivery, done func()) {
+	d := &delivery{items: items, gw: g, done: done, groupAt: make([]int32, len(items))}
+	d.encode()
+	g.bridge.take(items)
+	loops := *g.loops.Load()
+	d.pending.Store(int32(len(loops)))
+	for _, l := range loops {
+		if !l.Post(d) { // the loop has stopped, and with it its members
+			g.counters.lostDeliveries.Add(1)
+			d.finish()
+		}
+	}
+}
+
+// encode makes the groups. Events of a room between two changes of its membership form one group, at the place of the
+// first: replies in between don't divide it, so natural batches survive request and response traffic.
+func (d *delivery) encode() {
+	open := make(map[string]int32) // room → its group that still takes events
+	for i := range d.items {
+		it := &d.items[i]
+		switch it.Kind {
+		case effect.Join, effect.Leave:
+			delete(open, it.Room)
+		case effect.Event:
+			if it.Audience != effect.ToConn {
+				d.place(i, open)
+			}
+		}
+	}
+	deflate := d.gw.counters.deflating.Load() > 0
+	for i := range d.groups {
+		d.groups[i].seal(deflate, d.gw.cfg.DeflateBytesMin)
+	}
+	d.gw.counters.groups.Add(int64(len(d.groups)))
+}
+
+// groupBytesMax bounds one batch, so that a frame stays far below what clients accept.
+const groupBytesMax = 256 << 10
+
+func (d *delivery) place(i int, open map[string]int32) {
+	it := &d.items[i]
+	alone := it.Class != wire.ClassReliable || it.Audience != effect.ToAll || it.Except != 0
+	if at, ok := open[it.Room]; ok && !alone {
+		if g := &d.groups[at]; len(g.text) < groupBytesMax {
+			g.text = append(g.text, ',')
+			g.text = d.appendEvent(g.text, it)
+			g.events++
+			return
+		}
+	}
+	g := group{room: it.Room, audience: it.Audience, class: netpoll.Class(it.Class), except: it.Except, events: 1}
+	if it.Class == wire.ClassState {
+		g.key = stateKey(it)
+	}
+	g.text = d.appendEvent(make([]byte, 0, 256), it)
+	d.groups = append(d.groups, g)
+	d.groupAt[i] = int32(len(d.groups))
+	if !alone {
+		open[it.Room] = int32(len(d.groups) - 1)
+	}
+}
+
+func (d *delivery) appendEvent(dst []byte, it *rooms.Delivery) []byte {
+	return native.AppendEvent(dst, it.Name, it.Room, it.Seq, it.TS, it.Data)
+}
+
+var stateSeed = maphash.MakeSeed()
+
+// stateKey tells state events apart: the newest of a room, name and key replaces an older one.
+func stateKey(it *rooms.Delivery) uint64 {
+	var h maphash.Hash
+	h.SetSeed(stateSeed)
+	h.WriteString(it.Room)
+	h.WriteByte(0)
+	h.WriteString(it.Name)
+	h.WriteByte(0)
+	h.WriteString(it.Key)
+	return max(h.Sum64(), 1)
+}
+
+// seal frames the group's events: one object, or an array of them.
+func (g *group) seal(deflate bool, deflateBytesMin int) {
+	text := g.text
+	g.text = nil
+	if g.events > 1 {
+		text = append(text, 0)
+		copy(text[1:], text)
+		text[0] = '['
+		text = append(text, ']')
+	}
+	g.plain = frame.Get(ws.HeaderSize(len(text)) + len(text))
+	g.plain.Buf = ws.AppendText(g.plain.Buf, text)
+	g.plain.Seal()
+	if deflate && len(text) >= deflateBytesMin {
+		f := frame.Get(ws.HeaderSize(len(text)) + len(text)/2)
+		f.Buf = ws.AppendTextDeflated(f.Buf, text)
+		f.Seal()
+		if f.Len() < g.plain.Len() {
+			g.deflated = f
+		} else {
+			f.Release()
+		}
+	}
+}
+
+// finish is called once per loop.
+func (d *delivery) finish() {
+	if d.pending.Add(-1) != 0 {
+		return
+	}
+	for i := range d.groups {
+		d.groups[i].plain.Release()
+		if d.groups[i].deflated != nil {
+			d.groups[i].deflated.Release()
+		}
+	}
+	d.done()
+}
+
+// run writes the delivery to this loop's members. What it queues for a connection leaves in one write when the turn ends.
+func (d *delivery) run(l *netpoll.Loop) {
+	defer d.finish()
+	ls := state(l)
+	for i := range d.items {
+		it := &d.items[i]
+		if head := d.groupAt[i]; head != 0 {
+			if r := ls.rooms[it.Room]; r != nil {
+				d.gw.counters.deliveries.Add(int64(r.write(&d.groups[head-1])))
+			}
+			continue
+		}
+		if it.Conn == 0 || netpoll.ConnID(it.Conn).Loop() != l.Index() {
+			continue
+		}
+		c := l.Lookup(netpoll.ConnID(it.Conn))
+		if c == nil {
+			continue
+		}
+		d.single(ls, c.State.(*member), it)
+	}
+}
+
+// single carries out an output for one connection.
+func (d *delivery) single(ls *loopState, m *member, it *rooms.Delivery) {
+	switch it.Kind {
+	case effect.Join:
+		ls.join(m, it.Room, it.Role)
+	case effect.Leave:
+		ls.leave(m, it.Room)
+	case effect.Close:
+		m.close(it.CloseCode, "removed by the host")
+	case effect.Reply:
+		if it.Err != nil {
+			m.refuse(it.Req, it.Err)
+			return
+		}
+		m.reply(it.Req, it.Data)
+	case effect.Event:
+		d.gw.counters.deliveries.Add(1)
+		m.send(func(dst []byte) []byte { return d.appendEvent(dst, it) })
+	}
+}
+
+// loopRoom is a room's members on one loop. staff lists the moderators and hosts again, so that what is for them alone
+// doesn't cost a walk over everybody.
+type loopRoom struct {
+	members []*member
+	staff   []*member
+}
+
+func (ls *loopState) join(m *member, room string, role wire.Role) {
+	at := m.find(room)
+	if at < 0 {
+		return // it has left meanwhile; its Disconnect is on the way to the room
+	}
+	j := &m.joined[at]
+	if j.room == nil {
+		r := ls.rooms[room]
+		if r == nil {
+			r = &loopRoom{}
+			ls.rooms[room] = r
+		}
+		j.room, j.place = r, len(r.members)
+		r.members = append(r.members, m)
+	}
+	j.room.unstaff(m)
+	if role >= wire.RoleModerator {
+		j.room.staff = append(j.room.staff, m)
+	}
+}
+
+func (ls *loopState) leave(m *member, room string) {
+	at := m.find(room)
+	if at < 0 {
+		return
+	}
+	if r := m.joined[at].room; r != nil {
+		r.remove(m)
+		if r.empty() {
+			delete(ls.rooms, room)
+		}
+	}
+	m.joined = append(m.joined[:at], m.joined[at+1:]...)
+}
+
+// remove takes m out in O(1): the last member takes its place.
+func (r *loopRoom) remove(m *member) {
+	for i := range m.joined {
+		j := &m.joined[i]
+		if j.room != r {
+			continue
+		}
+		last := r.members[len(r.members)-1]
+		r.members[j.place] = last
+		for k := range last.joined {
+			if last.joined[k].room == r {
+				last.joined[k].place = j.place
+			}
+		}
+		r.members[len(r.members)-1] = nil
+		r.members = r.members[:len(r.members)-1]
+		j.room = nil
+		break
+	}
+	r.unstaff(m)
+}
+
+func (r *loopRoom) unstaff(m *member) {
+	for i, s := range r.staff {
+		if s == m {
+			r.staff = append(r.staff[:i], r.staff[i+1:]...)
+			return
+		}
+	}
+}
+
+func (r *loopRoom) empty() bool { return len(r.members) == 0 }
+
+// write queues a group for the members it is for, and says how many events that made. Nothing is written, and so nobody
+// leaves the list, before the turn ends.
+func (r *loopRoom) write(g *group) (delivered int) {
+	list := r.members
+	if g.audience == effect.ToStaff {
+		list = r.staff
+	}
+	for _, m := range list {
+		if g.except != 0 && m.id() == g.except {
+			continue
+		}
+		f := g.plain
+		if g.deflated != nil && m.session.Deflate() {
+			f = g.deflated
+		}
+		if status := m.conn.Send(g.class, g.key, f); status != netpoll.Dropped && status != netpoll.Closed {
+			delivered += g.events
+		}
+	}
+	return delivered
+}

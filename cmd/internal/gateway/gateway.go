@@ -1,0 +1,245 @@
+package gateway
+
+import (
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"lectern/netpoll"
+	"lectern/protocol/session"
+	"lectern/protocol/wire"
+	"lectern/rooms"
+	"lectern/rooms/auth"
+	"lectern/rooms/effect"
+	"lectern/rooms/quota"
+)
+
+// Config is what the gateway needs to know. Durations and limits must be positive.
+type Config struct {
+	Dev              bool          // guests without a token; everybody may create rooms and publish
+	AuthTimeout      time.Duration // from the upgrade to a good token
+	PingEvery        time.Duration // a silent connection is asked this often, and closed after two questions
+	MessagesPer      quota.Limit   // per connection
+	RoomsPerConn     int           // joined at the same time
+	OriginsAllowed   []string      // besides the server's own; "*" allows every origin
+	DeflateBytesMin  int           // batches below this size are not compressed
+	Session          session.Config
+	HandOffQueueMax  int // HTTP connections that net/http has not accepted yet
+	PendingRoomsCmds int // commands of one loop's turn per shard before they are posted early
+}
+
+// Tokens is what the gateway asks of package auth.
+type Tokens interface {
+	Verify(now time.Time, token string) (auth.Claims, *wire.Error)
+	IssueAccess(now time.Time, c auth.Claims) (token string, expiresAt time.Time, err error)
+}
+
+// Posts is the way to the shards; rooms.Router implements it.
+type Posts interface {
+	Shards() int
+	ShardOf(room string) int
+	Post(shard int, commands []rooms.Command) bool
+	PostAlways(shard int, commands []rooms.Command)
+}
+
+// Quizzes finds stored quizzes for quiz:create by id. It may block and is never called on a loop.
+type Quizzes interface {
+	Quiz(id string) (q *wire.Quiz, owner string, err *wire.Error)
+}
+
+// Gateway implements netpoll.Handler (on the loops) and rooms.Outlet (on the shards).
+type Gateway struct {
+	// Immutable after New and SetPosts.
+	cfg     Config
+	posts   Posts
+	tokens  Tokens
+	quizzes Quizzes
+	pins    *rooms.Directory
+	rand    func() effect.Random // a random source for one goroutine
+	now     func() time.Time
+	log     *slog.Logger
+	work    chan func() // for what may block: signing, reading quizzes
+
+	handOff  *handOff
+	bridge   bridge
+	loops    atomic.Pointer[[]*netpoll.Loop]
+	draining atomic.Bool
+	counters counters
+}
+
+// Options are the gateway's neighbours.
+type Options struct {
+	Tokens  Tokens
+	Quizzes Quizzes
+	PINs    *rooms.Directory
+	Rand    func() effect.Random
+	Now     func() time.Time
+	Logger  *slog.Logger
+}
+
+// New makes a gateway. SetPosts must follow before the first connection.
+func New(cfg Config, o Options) *Gateway {
+	g := &Gateway{
+		cfg: cfg, tokens: o.Tokens, quizzes: o.Quizzes, pins: o.PINs, rand: o.Rand, now: o.Now, log: o.Logger,
+		work: make(chan func(), workQueueMax), handOff: newHandOff(cfg.HandOffQueueMax),
+	}
+	g.bridge.waiting = make(map[uint64]chan<- bridgeReply)
+	return g
+}
+
+// SetPosts names the shards; they need the gateway as their outlet, so they come second.
+func (g *Gateway) SetPosts(p Posts) { g.posts = p }
+
+// SetLoops names the loops once netpoll has started.
+func (g *Gateway) SetLoops(loops []*netpoll.Loop) { g.loops.Store(&loops) }
+
+// HandOff is the listener that gets every HTTP connection that is no WebSocket.
+func (g *Gateway) HandOff() *handOff { return g.handOff }
+
+// loopState is what a loop owns.
+type loopState struct {
+	rand    effect.Random
+	rooms   map[string]*loopRoom
+	batches [][]rooms.Command // per shard, of this turn
+	dirty   []int             // shards with something in batches
+	out     []byte            // what the session machine writes
+	text    []byte            // one message as JSON
+	framed  []byte            // one message as a frame
+}
+
+// LoopStarted makes the loop's state. It runs on the loop before anything else.
+func (g *Gateway) LoopStarted(l *netpoll.Loop) {
+	l.State = &loopState{
+		rand: g.rand(), rooms: make(map[string]*loopRoom), batches: make([][]rooms.Command, g.posts.Shards()),
+	}
+}
+
+func state(l *netpoll.Loop) *loopState { return l.State.(*loopState) }
+
+// Opened makes the connection's state.
+func (g *Gateway) Opened(c *netpoll.Conn) {
+	c.State = &member{
+		conn: c, gw: g, session: *session.New(&g.cfg.Session), quota: quota.NewBucket(g.cfg.MessagesPer),
+	}
+}
+
+// Data feeds the session machine. The bytes are borrowed.
+func (g *Gateway) Data(c *netpoll.Conn, in []byte) {
+	m := c.State.(*member)
+	ls := state(c.Loop())
+	m.heard = true
+	out, result := m.session.Feed(in, m, ls.out[:0])
+	ls.out = keep(m.Flush(out))
+	switch result.Action {
+	case session.HandOff:
+		g.toHTTP(c, result.Raw)
+	case session.Close:
+		reason := netpoll.ReasonDone
+		if result.Err != nil {
+			g.counters.closed(wire.CloseCode(result.CloseCode))
+			reason = netpoll.ReasonProtocol
+		}
+		c.Close(reason)
+	}
+}
+
+// scratchMax is the largest scratch buffer, in bytes, that a loop keeps between turns.
+const scratchMax = 64 << 10
+
+func keep(b []byte) []byte {
+	if cap(b) > scratchMax {
+		return nil
+	}
+	return b[:0]
+}
+
+// TurnEnded posts the turn's commands, one post per shard. It runs before the turn's writes are flushed, so a refusal still
+// leaves with them.
+func (g *Gateway) TurnEnded(l *netpoll.Loop) {
+	ls := state(l)
+	for _, shard := range ls.dirty {
+		batch := ls.batches[shard]
+		if !g.posts.Post(shard, batch) {
+			g.refuseBatch(l, shard, batch)
+		}
+		clear(batch)
+		ls.batches[shard] = batch[:0]
+	}
+	ls.dirty = ls.dirty[:0]
+}
+
+// refuseBatch answers commands that the shard has no room for. What must not be refused is handed over all the same.
+func (g *Gateway) refuseBatch(l *netpoll.Loop, shard int, batch []rooms.Command) {
+	err := wire.NewError(wire.CodeUnavailable, "the server is busy; try again")
+	err.RetryAfterMs = 1000
+	for i := range batch {
+		if _, gone := batch[i].Body.(*rooms.Disconnect); gone {
+			g.posts.PostAlways(shard, batch[i:i+1])
+			continue
+		}
+		if c := l.Lookup(netpoll.ConnID(batch[i].From.Conn)); c != nil {
+			c.State.(*member).refuse(batch[i].From.Req, err)
+		}
+	}
+}
+
+// Timer is the wheel's call: the handshake, the token, or the heartbeat is due.
+func (g *Gateway) Timer(c *netpoll.Conn, kind netpoll.TimerKind) {
+	m := c.State.(*member)
+	switch kind {
+	case netpoll.TimerUser:
+		m.tokenDue()
+	case netpoll.TimerHeartbeat:
+		m.heartbeat()
+	}
+}
+
+// Closed takes the connection out of every list, and tells its rooms.
+func (g *Gateway) Closed(c *netpoll.Conn, _ netpoll.Reason) {
+	m, ok := c.State.(*member)
+	if !ok {
+		return
+	}
+	ls := state(c.Loop())
+	if m.session.Deflate() {
+		g.counters.deflating.Add(-1)
+	}
+	for _, j := range m.joined {
+		if j.room != nil {
+			j.room.remove(m)
+			if j.room.empty() {
+				delete(ls.rooms, j.id)
+			}
+		}
+		g.enqueue(ls, rooms.Command{Room: j.id, From: effect.Caller{Conn: m.id(), User: m.user}, Body: &rooms.Disconnect{}})
+	}
+	m.joined = nil
+	c.State = nil
+}
+
+// Task runs what other goroutines have sent to this loop, in the order in which it was sent.
+func (g *Gateway) Task(l *netpoll.Loop, task any) {
+	switch t := task.(type) {
+	case *delivery:
+		t.run(l)
+	case walk:
+		l.Each(func(c *netpoll.Conn) {
+			if m, ok := c.State.(*member); ok {
+				t(m)
+			}
+		})
+	case resume:
+		if c := l.Lookup(netpoll.ConnID(t.conn)); c != nil {
+			t.then(c.State.(*member))
+		}
+	}
+}
+
+// enqueue adds a command to the turn's batch for its shard.
+func (g *Gateway) enqueue(ls *loopState, cmd rooms.Command) {
+	shard := g.posts.ShardOf(cmd.Room)
+	if len(ls.batches[shard]) == 0 {
+		ls.dirty = append(ls.dirty, shard)
+	}
+	ls.batches[shard] = append(ls.batches[shard], cmd)
+}

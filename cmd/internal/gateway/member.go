@@ -1,0 +1,226 @@
+package gateway
+
+import (
+	"strings"
+	"time"
+
+	"lectern/netpoll"
+	"lectern/protocol/http1"
+	"lectern/protocol/native"
+	"lectern/protocol/session"
+	"lectern/protocol/wire"
+	"lectern/protocol/ws"
+	"lectern/rooms/auth"
+	"lectern/rooms/effect"
+	"lectern/rooms/quota"
+)
+
+// member is one connection as the gateway knows it. It belongs to the connection's loop. Its size is counted in a test.
+type member struct {
+	conn    *netpoll.Conn
+	gw      *Gateway
+	session session.Machine
+	quota   quota.Bucket
+
+	user, name string
+	scope      string // the only room of the token
+	family     string // of the refresh token behind it, for revocation
+	expiresAt  int64  // of the token, Unix milliseconds; zero: never (guests of --dev)
+	role       wire.Role
+	authed     bool
+	heard      bool // something arrived since the last heartbeat
+	asked      bool // a ping is out
+	greeted    bool // the upgrade is done
+	joined     []joined
+}
+
+// joined is a room that the connection has asked to join. room is nil until the shard's Join arrives.
+type joined struct {
+	id    string
+	room  *loopRoom
+	place int // in loopRoom.members
+}
+
+func (m *member) id() wire.ConnID { return wire.ConnID(m.conn.ID()) }
+
+// Head judges a WebSocket handshake. Any other HTTP request goes to net/http without asking.
+func (m *member) Head(req *http1.Request) session.Verdict {
+	g := m.gw
+	if req.Path != "/ws" {
+		return reject(404, "no WebSocket is served at this path; use /ws")
+	}
+	if g.draining.Load() {
+		return reject(503, "this server is shutting down; connect again in a moment")
+	}
+	if origin := req.Headers.Get("Origin"); origin != "" && !g.originAllowed(origin, req.Host) {
+		return reject(403, "this origin is not allowed; add it to origins in the configuration")
+	}
+	token := ""
+	if h := req.Headers.Get("Authorization"); len(h) > 7 && strings.EqualFold(h[:7], "bearer ") {
+		token = strings.TrimSpace(h[7:])
+	}
+	protocol := ""
+	for _, p := range req.Headers.Tokens("Sec-WebSocket-Protocol") {
+		if p == subprotocol {
+			protocol = subprotocol
+		} else if t, ok := strings.CutPrefix(p, "bearer."); ok && token == "" {
+			token = t
+		}
+	}
+	if token != "" {
+		m.open(token)
+	} else if name := req.QueryGet("guest"); name != "" && g.cfg.Dev {
+		m.guest(name)
+	}
+	return session.Verdict{Action: session.Upgrade, Subprotocol: protocol, AllowDeflate: true}
+}
+
+const subprotocol = "lectern.v1"
+
+func reject(status int, why string) session.Verdict {
+	return session.Verdict{Action: session.Reject, Status: status, Body: []byte(why + "\n")}
+}
+
+func (g *Gateway) originAllowed(origin, host string) bool {
+	if _, rest, ok := strings.Cut(origin, "://"); ok && strings.EqualFold(rest, host) {
+		return true
+	}
+	for _, o := range g.cfg.OriginsAllowed {
+		if o == "*" || strings.EqualFold(o, origin) {
+			return true
+		}
+	}
+	return g.cfg.Dev
+}
+
+// Opened runs when the upgrade's answer has been written. What was wrong with the token is said now, as a close code: a
+// browser can't read the status of a refused upgrade.
+func (m *member) Opened() {
+	m.greeted = true
+	m.conn.StopTimer(netpoll.TimerHandshake)
+	m.gw.counters.upgrades.Add(1)
+	if m.session.Deflate() {
+		m.gw.counters.deflating.Add(1)
+	}
+	m.conn.SetTimer(netpoll.TimerHeartbeat, m.gw.cfg.PingEvery)
+	if !m.authed && m.scope == "" && m.expiresAt == 0 {
+		m.conn.SetTimer(netpoll.TimerUser, m.gw.cfg.AuthTimeout)
+	}
+}
+
+// open authenticates with a token. A bad one leaves the connection without a user; err says what is wrong with it.
+func (m *member) open(token string) *wire.Error {
+	now := m.gw.now()
+	claims, err := m.gw.tokens.Verify(now, token)
+	if err != nil {
+		m.gw.counters.refused(err.Code)
+		return err
+	}
+	if m.authed && claims.Subject != m.user {
+		return wire.NewError(wire.CodeForbidden, "this connection belongs to another user; open a new one")
+	}
+	m.take(claims, now)
+	return nil
+}
+
+func (m *member) take(c auth.Claims, now time.Time) {
+	m.user, m.name, m.role, m.scope, m.family = c.Subject, c.Name, c.Role, c.Room, c.Family
+	m.authed = true
+	m.expiresAt = c.ExpiresAt.UnixMilli()
+	m.conn.SetTimer(netpoll.TimerUser, c.ExpiresAt.Sub(now))
+}
+
+// guest makes a user without a token (serve --dev).
+func (m *member) guest(name string) {
+	m.user = "guest-" + randomID(state(m.conn.Loop()).rand, 12)
+	m.name, m.role, m.authed = name, wire.RoleParticipant, true
+	m.conn.StopTimer(netpoll.TimerUser)
+}
+
+// tokenDue closes a connection that has no token in time, or whose token has expired.
+func (m *member) tokenDue() {
+	switch {
+	case !m.authed:
+		m.close(wire.CloseAuthTimeout, "no token came in time")
+	case m.expiresAt != 0:
+		m.close(wire.CloseTokenExpired, "the token has expired; renew it and come back")
+	}
+}
+
+// heartbeat asks a silent peer, and closes one that stays silent.
+func (m *member) heartbeat() {
+	if m.heard {
+		m.heard, m.asked = false, false
+	} else if m.asked {
+		m.close(wire.CloseIdle, "no answer to a ping")
+		return
+	} else {
+		m.asked = true
+		m.conn.SendBytes(netpoll.Reliable, ws.AppendPing(nil, nil))
+	}
+	m.conn.SetTimer(netpoll.TimerHeartbeat, m.gw.cfg.PingEvery)
+}
+
+// close sends a close frame and ends the connection behind it.
+func (m *member) close(code wire.CloseCode, why string) {
+	m.gw.counters.closed(code)
+	m.conn.SendBytes(netpoll.Reliable, ws.AppendClose(nil, uint16(code), why))
+	m.conn.Close(reasonOf(code))
+}
+
+func reasonOf(code wire.CloseCode) netpoll.Reason {
+	switch code {
+	case wire.CloseDrain, wire.CloseNodeChange:
+		return netpoll.ReasonDraining
+	case wire.CloseIdle:
+		return netpoll.ReasonIdle
+	case wire.CloseAuthTimeout:
+		return netpoll.ReasonHandshakeTimeout
+	}
+	return netpoll.ReasonPolicy
+}
+
+// Pong needs nothing: Data has noted that the peer was heard.
+func (m *member) Pong() {}
+
+// PeerClosed counts why the peer went.
+func (m *member) PeerClosed(code uint16, _ string) { m.gw.counters.peerClosed(code) }
+
+// reply answers a request now, on the loop.
+func (m *member) reply(re uint64, data any) {
+	m.send(func(dst []byte) []byte { return native.AppendReply(dst, re, data) })
+}
+
+// refuse answers a request with an error now, on the loop.
+func (m *member) refuse(re uint64, err *wire.Error) {
+	m.gw.counters.refused(err.Code)
+	m.send(func(dst []byte) []byte { return native.AppendError(dst, re, err) })
+}
+
+// send frames one message; what is sent in one turn leaves in one write.
+func (m *member) send(encode func(dst []byte) []byte) {
+	ls := state(m.conn.Loop())
+	ls.text = encode(ls.text[:0])
+	ls.framed = ws.AppendText(ls.framed[:0], ls.text)
+	m.conn.SendBytes(netpoll.Reliable, ls.framed)
+	ls.text, ls.framed = keep(ls.text), keep(ls.framed)
+}
+
+// Flush writes what the session machine has said so far, so that the upgrade's answer comes before the first reply.
+func (m *member) Flush(out []byte) []byte {
+	if len(out) > 0 {
+		m.conn.SendBytes(netpoll.Reliable, out)
+	}
+	return out[:0]
+}
+
+const idAlphabet = "abcdefghijkmnpqrstuvwxyz23456789"
+
+// randomID is a random word of n characters, 5 bits each.
+func randomID(rand effect.Random, n int) string {
+	id := make([]byte, n)
+	for i := range id {
+		id[i] = idAlphabet[rand.Uint64()>>59]
+	}
+	return string(id)
+}

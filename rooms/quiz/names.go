@@ -1,0 +1,10 @@
+package quiz
+
+// NameOf is the name that a participant entered the game with; ok is false for somebody who is not in it.
+func (m *Machine) NameOf(user string) (name string, ok bool) {
+	i, ok := m.byUser[user]
+	if !ok {
+		return "", false
+	}
+	return m.players[i].name, true
+}

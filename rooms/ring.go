@@ -1,0 +1,75 @@
+package rooms
+
+import (
+	"encoding/json"
+
+	"lectern/rooms/effect"
+)
+
+// Limits of the ring of recent events, per room. With its ring full a room holds at most ringBytesMax of published
+// payloads plus ringEventsMax events of the domains' own, which are small.
+const (
+	ringEventsMax = 512
+	ringBytesMax  = 1 << 20
+)
+
+// ring keeps the most recent resumable events of a room, gapless by seq. Owned by the shard.
+type ring struct {
+	events []effect.Output // a circle once it is full
+	first  int             // index of the oldest
+	count  int
+	bytes  int
+}
+
+// add appends the event with the next seq and forgets the oldest beyond the limits.
+func (r *ring) add(o effect.Output) {
+	if r.count == len(r.events) && len(r.events) < ringEventsMax {
+		r.grow()
+	}
+	if r.count == len(r.events) {
+		r.drop()
+	}
+	r.events[(r.first+r.count)%len(r.events)] = o
+	r.count++
+	r.bytes += payloadBytes(o)
+	for r.bytes > ringBytesMax && r.count > 1 {
+		r.drop()
+	}
+}
+
+func (r *ring) grow() {
+	size := max(8, 2*len(r.events))
+	events := make([]effect.Output, min(size, ringEventsMax))
+	for i := range r.count {
+		events[i] = r.events[(r.first+i)%len(r.events)]
+	}
+	r.events, r.first = events, 0
+}
+
+func (r *ring) drop() {
+	o := &r.events[r.first]
+	r.bytes -= payloadBytes(*o)
+	*o = effect.Output{}
+	r.first = (r.first + 1) % len(r.events)
+	r.count--
+}
+
+// since calls visit for every event after seq, oldest first, and says whether the ring reaches back that far. last is
+// the room's newest seq.
+func (r *ring) since(seq, last uint64, visit func(effect.Output)) bool {
+	if seq > last || last-seq > uint64(r.count) {
+		return false
+	}
+	for i := r.count - int(last-seq); i < r.count; i++ {
+		visit(r.events[(r.first+i)%len(r.events)])
+	}
+	return true
+}
+
+// payloadBytes is the size of a published payload; the domains' own events are bounded by their number alone.
+func payloadBytes(o effect.Output) int {
+	if raw, ok := o.Data.(json.RawMessage); ok {
+		return len(raw)
+	}
+	return 0
+}

@@ -1,0 +1,111 @@
+package rooms
+
+import (
+	"context"
+	"hash/maphash"
+	"runtime/pprof"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// Router knows which shard owns a room, and runs the shards.
+type Router struct {
+	shards []*Shard
+	seed   maphash.Seed
+	now    func() int64
+}
+
+// NewRouter makes a router over shards; now is the clock, Unix milliseconds.
+func NewRouter(shards []*Shard, now func() int64) *Router {
+	return &Router{shards: shards, seed: maphash.MakeSeed(), now: now}
+}
+
+// Shards is the number of shards.
+func (r *Router) Shards() int { return len(r.shards) }
+
+// ShardOf is the index of the shard that owns a room. Any goroutine.
+func (r *Router) ShardOf(room string) int {
+	return int(maphash.String(r.seed, room) % uint64(len(r.shards)))
+}
+
+// Post hands commands for rooms of one shard over, all or none. Any goroutine.
+func (r *Router) Post(shard int, commands []Command) bool { return r.shards[shard].Post(commands) }
+
+// PostAlways is Post for commands that can't be refused. Any goroutine.
+func (r *Router) PostAlways(shard int, commands []Command) { r.shards[shard].PostAlways(commands) }
+
+// Restore loads rooms, so that their timers run and their PINs work. Any goroutine.
+func (r *Router) Restore(rooms []string) {
+	for _, room := range rooms {
+		r.shards[r.ShardOf(room)].inbox.signalWith(restore{room})
+	}
+}
+
+// Run runs the shards, one goroutine each, until ctx ends; each then drains its inbox once more, so that what was posted
+// before is carried out and handed to the journal.
+func (r *Router) Run(ctx context.Context) {
+	var wg sync.WaitGroup
+	for _, s := range r.shards {
+		wg.Go(func() {
+			labels := pprof.Labels("shard", strconv.Itoa(s.index))
+			pprof.Do(ctx, labels, func(ctx context.Context) { s.run(ctx, r.now) })
+		})
+	}
+	wg.Wait()
+}
+
+// idleWait is how long a shard with nothing due sleeps at most: it sweeps once per wake.
+const idleWait = sweepEveryMs * time.Millisecond
+
+func (s *Shard) run(ctx context.Context, now func() int64) {
+	timer := time.NewTimer(idleWait)
+	defer timer.Stop()
+	var commands []Command
+	var signals []any
+	for {
+		clear(commands)
+		clear(signals)
+		commands, signals = s.inbox.take(commands, signals)
+		next := s.Drain(now(), commands, signals)
+		wait := idleWait
+		if next != 0 {
+			wait = min(wait, max(0, time.Duration(next-now())*time.Millisecond))
+		}
+		timer.Reset(wait)
+		select {
+		case <-ctx.Done():
+			s.inbox.stop()
+			commands, signals = s.inbox.take(commands, signals)
+			s.Drain(now(), commands, signals)
+			return
+		case <-s.inbox.wake:
+		case <-timer.C:
+		}
+	}
+}
+
+// Stats is the sum over all shards.
+type Stats struct {
+	Rooms, Members, Commands, Facts, Outputs, Refused, FailedCommits, Panics int64
+	InboxDepth, InboxPeak                                                    int
+}
+
+// Stats reads the counters. Any goroutine.
+func (r *Router) Stats() Stats {
+	var t Stats
+	for _, s := range r.shards {
+		t.Rooms += s.stats.rooms.Load()
+		t.Members += s.stats.members.Load()
+		t.Commands += s.stats.commands.Load()
+		t.Facts += s.stats.facts.Load()
+		t.Outputs += s.stats.outputs.Load()
+		t.Refused += s.stats.refused.Load()
+		t.FailedCommits += s.stats.failed.Load()
+		t.Panics += s.stats.panics.Load()
+		depth, peak := s.inbox.depth()
+		t.InboxDepth += depth
+		t.InboxPeak = max(t.InboxPeak, peak)
+	}
+	return t
+}

@@ -1,0 +1,255 @@
+package rooms
+
+import (
+	"runtime/debug"
+
+	"lectern/protocol/wire"
+	"lectern/rooms/effect"
+)
+
+// heldBatch is what one drain said, waiting for what it recorded.
+type heldBatch struct {
+	items   []heldItem
+	touched []*slot // rooms with facts in it
+	settled bool    // its records are durable, or it has none
+	failed  bool
+}
+
+// heldItem is an output with the generation of the room's state that it was made from.
+type heldItem struct {
+	room       string
+	slot       *slot // nil: a refusal by the shard itself
+	generation uint32
+	output     effect.Output
+}
+
+func (b *heldBatch) touch(sl *slot) {
+	if n := len(b.touched); n > 0 && b.touched[n-1] == sl {
+		return
+	}
+	b.touched = append(b.touched, sl)
+	sl.appends++
+}
+
+// heldQueue is first in, first out: outputs leave in the order of their steps, whichever batch is durable first.
+type heldQueue []*heldBatch
+
+// openBatch is the batch of the drain that is going on.
+func (s *Shard) openBatch() *heldBatch {
+	if s.batch == nil {
+		s.batch = &heldBatch{}
+	}
+	return s.batch
+}
+
+// commit ends the drain: its records go to the journal in one call, its outputs behind them.
+func (s *Shard) commit() {
+	b := s.batch
+	if b == nil {
+		return
+	}
+	s.batch = nil
+	if len(s.records) == 0 {
+		b.settled = true
+	} else {
+		records := s.records
+		s.records = nil // the journal's now
+		if err := s.ports.Journal.Append(records, func(err error) { s.inbox.signalWith(committed{b, err}) }); err != nil {
+			s.onCommitted(committed{b, err})
+		}
+	}
+	s.held = append(s.held, b)
+	s.release()
+}
+
+// committed is the signal that a batch's records are durable, or that none of them is.
+type committed struct {
+	batch *heldBatch
+	err   error
+}
+
+func (s *Shard) onCommitted(c committed) {
+	c.batch.settled = true
+	for _, sl := range c.batch.touched {
+		sl.appends--
+	}
+	if c.err != nil {
+		c.batch.failed = true
+		s.stats.failed.Add(1)
+		s.ports.Logger.Error("records could not be made durable; their rooms are restarted from what is", "err", c.err)
+		for _, sl := range c.batch.touched {
+			s.distrust(sl)
+		}
+	}
+	for _, sl := range c.batch.touched {
+		if sl.mustReload && sl.appends == 0 {
+			s.load(sl)
+		}
+	}
+}
+
+// release moves what is durable from the head of the queue to the outbound side.
+func (s *Shard) release() {
+	n := 0
+	for ; n < len(s.held) && s.held[n].settled; n++ {
+		b := s.held[n]
+		for i := range b.items {
+			s.releaseItem(b, &b.items[i])
+		}
+		s.heldCount -= len(b.items)
+		s.held[n] = nil
+	}
+	s.held = s.held[n:]
+	if len(s.held) == 0 {
+		s.held = nil
+	}
+}
+
+// releaseItem lets an output go. One that was made from state that has been thrown away since tells its caller so, and
+// otherwise never happened.
+func (s *Shard) releaseItem(b *heldBatch, item *heldItem) {
+	o := item.output
+	if sl := item.slot; sl != nil {
+		if sl.generation != item.generation {
+			switch o.Kind {
+			case effect.Reply:
+				o.Data = nil
+				o.Err = wire.NewError(wire.CodeUnavailable, "this could not be stored; nothing was recorded; try again")
+				o.Err.RetryAfterMs = 1000
+			case effect.Leave, effect.Close, effect.Join:
+			default:
+				return
+			}
+		}
+	}
+	if o.Audience == effect.ToConn && o.Conn == 0 {
+		return // addressed to a user who isn't here
+	}
+	s.stats.outputs.Add(1)
+	s.outbound = append(s.outbound, Delivery{Room: item.room, Output: o})
+}
+
+// flush hands the outbound outputs to the loops, unless they are still busy with the last ones.
+func (s *Shard) flush() {
+	if s.inFlight || len(s.outbound) == 0 {
+		return
+	}
+	items := s.outbound
+	s.outbound, s.spare = s.spare[:0], nil
+	s.inFlight = true
+	s.ports.Outlet.Deliver(s.index, items, func() { s.inbox.signalWith(delivered{items}) })
+}
+
+// delivered is the signal that the loops have taken a delivery.
+type delivered struct{ items []Delivery }
+
+// spareMax is the largest delivery buffer, in items, that a shard keeps for the next one.
+const spareMax = 4096
+
+func (s *Shard) onDelivered(d delivered) {
+	s.inFlight = false
+	if cap(d.items) <= spareMax {
+		clear(d.items)
+		s.spare = d.items[:0]
+	}
+}
+
+func (s *Shard) onSignal(now int64, sig any) {
+	switch sig := sig.(type) {
+	case committed:
+		s.onCommitted(sig)
+		s.release()
+	case delivered:
+		s.onDelivered(sig)
+	case loaded:
+		s.onLoaded(now, sig)
+	case restore:
+		s.onRestore(sig)
+	}
+}
+
+// distrust throws the room's state away: it is rebuilt from the journal once nothing of it is on its way there.
+func (s *Shard) distrust(sl *slot) {
+	sl.generation++
+	sl.mustReload = true
+	if sl.appends == 0 {
+		s.load(sl)
+	}
+}
+
+// load asks for the room's records; commands wait until they are there.
+func (s *Shard) load(sl *slot) {
+	sl.mustReload = false
+	sl.loading = true
+	s.ports.Loader.Load(sl.id, s.rooms, func(room *Room, err error) { s.inbox.signalWith(loaded{sl, room, err}) })
+}
+
+// loaded is the signal that a room has been rebuilt, or can't be.
+type loaded struct {
+	slot *slot
+	room *Room
+	err  error
+}
+
+func (s *Shard) onLoaded(now int64, l loaded) {
+	sl := l.slot
+	sl.loading = false
+	waiting := sl.waiting
+	sl.waiting = nil
+	if l.err != nil {
+		s.ports.Logger.Error("a room can't be rebuilt from its records", "room", sl.id, "err", l.err)
+		for i := range waiting {
+			s.refuse(&waiting[i], wire.NewError(wire.CodeUnavailable, "this room can't be read from storage; try again later"))
+		}
+		delete(s.slots, sl.id)
+		s.stats.rooms.Add(-1)
+		return
+	}
+	if sl.room != nil {
+		l.room.adopt(sl.room)
+		sl.room = l.room
+		s.reschedule(now, sl)
+	} else {
+		sl.room = l.room
+		s.recoverRoom(now, sl)
+	}
+	for i := range waiting {
+		s.onCommand(now, &waiting[i])
+	}
+}
+
+// recoverRoom gives an open question back the time in which no server was there. A room that was rebuilt because its
+// state was not to be trusted doesn't need that: its clock never stood still.
+func (s *Shard) recoverRoom(now int64, sl *slot) {
+	s.effects.Reset()
+	env := effect.Env{Now: now, Rand: s.ports.Rand}
+	if s.guarded(sl, func() { sl.room.Recover(env, &s.effects) }) {
+		s.collect(now, sl)
+	}
+}
+
+// wait queues a command for a room that is being loaded.
+func (s *Shard) wait(sl *slot, cmd *Command) {
+	if len(sl.waiting) >= loadWaitMax {
+		if _, gone := cmd.Body.(*Disconnect); !gone {
+			s.refuse(cmd, wire.NewError(wire.CodeUnavailable, "the room is being loaded; try again"))
+			return
+		}
+	}
+	sl.waiting = append(sl.waiting, *cmd)
+}
+
+// restore is the signal to load a room at start, so that its timers run.
+type restore struct{ room string }
+
+func (s *Shard) onRestore(r restore) {
+	if s.slots[r.room] != nil {
+		return
+	}
+	sl := &slot{id: r.room, heapIndex: -1}
+	s.slots[r.room] = sl
+	s.stats.rooms.Add(1)
+	s.load(sl)
+}
+
+func stack() string { return string(debug.Stack()) }
