@@ -94,3 +94,20 @@ func detectText(body string) Format {
 	}
 	return Unknown
 }
+
+// detectCSV names the layout of Kahoot; all others are one format.
+func detectCSV(body string) Format {
+	rows, _ := readCSV(body, sniffDelimiter(body), 20)
+	for _, r := range rows {
+		cols, ok := readHeader(r)
+		if !ok {
+			continue
+		}
+		if cols.kind < 0 && cols.time >= 0 && cols.correct == cols.time+1 && len(cols.options) == 4 &&
+			!strings.Contains(body[:min(len(body), 200)], "Blooket") {
+			return KahootCSV
+		}
+		break
+	}
+	return CSV
+}
