@@ -1,0 +1,234 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"reflect"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"lectern/persist"
+	"lectern/protocol/wire"
+	"lectern/rooms"
+	"lectern/rooms/auth"
+)
+
+func testKeys(t *testing.T, ctx context.Context, s persist.Store) {
+	key := func(id string) auth.StoredKey { return auth.StoredKey{ID: id, PKCS8: []byte{0, 1, 255}, CreatedAt: 7} }
+	must(t, s.AddKey(ctx, key("k1"), 0, true))
+	wantErr(t, s.AddKey(ctx, key("k2"), 0, true), auth.ErrKeyExists)
+	must(t, s.AddKey(ctx, key("k2"), 100, false))
+	wantErr(t, s.AddKey(ctx, key("k2"), 150, false), auth.ErrKeyExists)
+	must(t, s.AddKey(ctx, key("k3"), 200, false))
+	wantKeys(t, ctx, s, "k1", int64(100), "k2", int64(200), "k3", int64(0))
+	must(t, s.DeleteRetiredKeys(ctx, 99))
+	wantKeys(t, ctx, s, "k1", int64(100), "k2", int64(200), "k3", int64(0))
+	must(t, s.DeleteRetiredKeys(ctx, 100))
+	wantKeys(t, ctx, s, "k2", int64(200), "k3", int64(0))
+}
+
+func wantKeys(t *testing.T, ctx context.Context, s persist.Store, want ...any) {
+	t.Helper()
+	keys, err := s.LoadKeys(ctx)
+	must(t, err)
+	var got []any
+	for _, k := range keys {
+		got = append(got, k.ID, k.RetiresAt)
+		if k.CreatedAt != 7 || len(k.PKCS8) != 3 {
+			t.Fatalf("key %s came back changed", k.ID)
+		}
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Fatalf("got keys %v, want %v", got, want)
+	}
+}
+
+func testFirstKeyOnce(t *testing.T, ctx context.Context, s persist.Store) {
+	var wg sync.WaitGroup
+	var added atomic.Int32
+	for i := range 8 {
+		wg.Go(func() {
+			err := s.AddKey(ctx, auth.StoredKey{ID: string(rune('a' + i)), PKCS8: []byte{1}, CreatedAt: 7}, 0, true)
+			if err == nil {
+				added.Add(1)
+			} else if !errors.Is(err, auth.ErrKeyExists) {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	keys, err := s.LoadKeys(ctx)
+	must(t, err)
+	if len(keys) != 1 || added.Load() != 1 {
+		t.Fatalf("%d keys, %d said to be added, want one", len(keys), added.Load())
+	}
+}
+
+func hash(b byte) auth.RefreshHash { return auth.RefreshHash{0: b, 31: 255} }
+
+func newFamily(t *testing.T, ctx context.Context, s persist.Store, id string, first byte) auth.Family {
+	t.Helper()
+	f := auth.Family{
+		ID: id, Subject: "u-" + id, Name: "Ada é", Role: wire.RoleHost, Room: "r1", CreatedAt: 10, ExpiresAt: 1000,
+	}
+	must(t, s.CreateFamily(ctx, f, hash(first)))
+	return f
+}
+
+func testRefreshRotation(t *testing.T, ctx context.Context, s persist.Store) {
+	want := newFamily(t, ctx, s, "f", 1)
+	newFamily(t, ctx, s, "other", 100)
+	if s.CreateFamily(ctx, want, hash(200)) == nil || s.CreateFamily(ctx, auth.Family{ID: "g"}, hash(1)) == nil {
+		t.Fatal("a family or token was stored twice")
+	}
+	for i := byte(1); i < 5; i++ {
+		want.ExpiresAt = 2000 + int64(i)
+		got, err := s.RotateRefresh(ctx, hash(i), hash(i+1), 20, want.ExpiresAt)
+		must(t, err)
+		if got != want {
+			t.Fatalf("got %+v, want %+v", got, want)
+		}
+	}
+	_, err := s.RotateRefresh(ctx, hash(77), hash(78), 20, 3000)
+	wantErr(t, err, auth.ErrRefreshUnknown)
+}
+
+func testRefreshReuse(t *testing.T, ctx context.Context, s persist.Store) {
+	newFamily(t, ctx, s, "f", 1)
+	newFamily(t, ctx, s, "other", 100)
+	_, err := s.RotateRefresh(ctx, hash(1), hash(2), 20, 2000)
+	must(t, err)
+	_, err = s.RotateRefresh(ctx, hash(2), hash(3), 21, 2000)
+	must(t, err)
+	f, err := s.RotateRefresh(ctx, hash(1), hash(50), 5000, 9000) // old, and expired as well
+	wantErr(t, err, auth.ErrRefreshReused)
+	if f.ID != "f" || f.RevokedAt != 5000 {
+		t.Fatalf("the revoked family is %+v", f)
+	}
+	for _, token := range []byte{1, 2, 3} {
+		f, err = s.RotateRefresh(ctx, hash(token), hash(60), 31, 2000)
+		wantErr(t, err, auth.ErrRefreshRevoked)
+		if f.ID != "f" {
+			t.Fatalf("the family is %+v", f)
+		}
+	}
+	_, err = s.RotateRefresh(ctx, hash(50), hash(51), 31, 2000) // the thief's
+	wantErr(t, err, auth.ErrRefreshUnknown)
+	_, err = s.RotateRefresh(ctx, hash(100), hash(101), 31, 2000)
+	must(t, err)
+	wantRevoked(t, ctx, s, 0, auth.Revocation{Family: "f", RevokedAt: 5000})
+	wantRevoked(t, ctx, s, 5000, auth.Revocation{Family: "f", RevokedAt: 5000})
+	wantRevoked(t, ctx, s, 5001)
+}
+
+func wantRevoked(t *testing.T, ctx context.Context, s persist.Store, since int64, want ...auth.Revocation) {
+	t.Helper()
+	got, err := s.RevokedFamilies(ctx, since)
+	must(t, err)
+	if len(got)+len(want) > 0 && !reflect.DeepEqual(got, want) {
+		t.Fatalf("revoked since %d: %v, want %v", since, got, want)
+	}
+}
+
+func testRefreshExpiry(t *testing.T, ctx context.Context, s persist.Store) {
+	newFamily(t, ctx, s, "f", 1)
+	f, err := s.RotateRefresh(ctx, hash(1), hash(2), 1000, 2000)
+	wantErr(t, err, auth.ErrRefreshExpired)
+	if f.ID != "f" || f.RevokedAt != 0 {
+		t.Fatalf("the expired family is %+v", f)
+	}
+	_, err = s.RotateRefresh(ctx, hash(1), hash(2), 999, 2000)
+	must(t, err)
+}
+
+func testRefreshRevoke(t *testing.T, ctx context.Context, s persist.Store) {
+	newFamily(t, ctx, s, "f", 1)
+	_, err := s.RotateRefresh(ctx, hash(1), hash(2), 20, 2000)
+	must(t, err)
+	_, err = s.RevokeFamily(ctx, hash(9), 30)
+	wantErr(t, err, auth.ErrRefreshUnknown)
+	for _, token := range []byte{1, 2} { // used or not; the second call changes nothing
+		f, err := s.RevokeFamily(ctx, hash(token), 30+int64(token))
+		must(t, err)
+		if f.ID != "f" || f.RevokedAt != 31 {
+			t.Fatalf("the revoked family is %+v", f)
+		}
+	}
+	_, err = s.RotateRefresh(ctx, hash(2), hash(3), 40, 2000)
+	wantErr(t, err, auth.ErrRefreshRevoked)
+}
+
+// testRefreshRace: of many uses of one token at once exactly one is served; then the family is revoked.
+func testRefreshRace(t *testing.T, ctx context.Context, s persist.Store) {
+	newFamily(t, ctx, s, "f", 1)
+	var wg sync.WaitGroup
+	var served, reused, revoked atomic.Int32
+	for i := range byte(12) {
+		wg.Go(func() {
+			_, err := s.RotateRefresh(ctx, hash(1), hash(100+i), 20, 2000)
+			switch {
+			case err == nil:
+				served.Add(1)
+			case errors.Is(err, auth.ErrRefreshReused):
+				reused.Add(1)
+			case errors.Is(err, auth.ErrRefreshRevoked):
+				revoked.Add(1)
+			default:
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if served.Load() != 1 || reused.Load() != 1 || revoked.Load() != 10 {
+		t.Fatalf("%d served, %d reused, %d revoked, want 1, 1, 10", served.Load(), reused.Load(), revoked.Load())
+	}
+}
+
+func testRefreshPurge(t *testing.T, ctx context.Context, s persist.Store) {
+	newFamily(t, ctx, s, "old", 1)
+	newFamily(t, ctx, s, "new", 50)
+	_, err := s.RotateRefresh(ctx, hash(50), hash(51), 20, 5000)
+	must(t, err)
+	must(t, s.PurgeRefresh(ctx, 1001))
+	_, err = s.RotateRefresh(ctx, hash(1), hash(2), 20, 2000)
+	wantErr(t, err, auth.ErrRefreshUnknown)
+	_, err = s.RotateRefresh(ctx, hash(51), hash(52), 20, 6000)
+	must(t, err)
+	newFamily(t, ctx, s, "old", 1) // its tokens are gone too
+}
+
+func testReopen(t *testing.T, ctx context.Context, s persist.Store, reopen func() persist.Store) {
+	must(t, s.AppendRecords(ctx, append(Records("a", 1, 100), Records("b", 1, 2)...)))
+	must(t, s.AppendRecords(ctx, []rooms.Record{{Room: "b", Index: 3, Kind: rooms.KindRoomClosed, At: 5}}))
+	quiz, err := s.PutQuiz(ctx, "u1", Quiz("kept"))
+	must(t, err)
+	must(t, s.AddKey(ctx, auth.StoredKey{ID: "k1", PKCS8: []byte{1, 2, 3}, CreatedAt: 7}, 0, true))
+	newFamily(t, ctx, s, "f", 1)
+	newFamily(t, ctx, s, "g", 50)
+	_, err = s.RotateRefresh(ctx, hash(1), hash(2), 20, 2000)
+	must(t, err)
+	_, err = s.RevokeFamily(ctx, hash(50), 33)
+	must(t, err)
+	before, err := s.Rooms(ctx, 10)
+	must(t, err)
+
+	s = reopen()
+	wantRoom(t, ctx, s, "a", Records("a", 1, 100))
+	after, err := s.Rooms(ctx, 10)
+	must(t, err)
+	live, err := s.LiveRooms(ctx)
+	must(t, err)
+	if !reflect.DeepEqual(before, after) || !reflect.DeepEqual(live, []string{"a"}) {
+		t.Fatalf("rooms are %+v (live %v), were %+v", after, live, before)
+	}
+	wantErr(t, s.AppendRecords(ctx, Records("a", 102, 102)), persist.ErrGap)
+	must(t, s.AppendRecords(ctx, Records("a", 99, 101)))
+	_, _, err = s.GetQuiz(ctx, quiz)
+	must(t, err)
+	wantKeys(t, ctx, s, "k1", int64(0))
+	wantRevoked(t, ctx, s, 0, auth.Revocation{Family: "g", RevokedAt: 33})
+	_, err = s.RotateRefresh(ctx, hash(1), hash(3), 20, 2000)
+	wantErr(t, err, auth.ErrRefreshReused)
+	must(t, s.Check(ctx))
+}
