@@ -33,9 +33,7 @@ func CheckUpgrade(r *Request) (Upgrade, *Error) {
 		return Upgrade{}, fault(426, "this is a WebSocket address: Upgrade: websocket is missing")
 	case !h.HasToken("Connection", "Upgrade"):
 		return Upgrade{}, badRequest("Connection: Upgrade is missing")
-	case h.Count("Transfer-Encoding") > 0:
-		return Upgrade{}, badRequest("a WebSocket handshake has no body")
-	case strings.Trim(h.Get("Content-Length"), "0") != "":
+	case announcesBody(h):
 		return Upgrade{}, badRequest("a WebSocket handshake has no body")
 	case h.Count("Sec-WebSocket-Version") != 1 || h.Get("Sec-WebSocket-Version") != "13":
 		return Upgrade{}, fault(426, "only version 13 of the WebSocket protocol is spoken here")
@@ -60,6 +58,18 @@ func CheckUpgrade(r *Request) (Upgrade, *Error) {
 		}
 	}
 	return up, nil
+}
+
+// announcesBody also knows names with an underscore, which some proxies and gateways take for the ones with a hyphen.
+func announcesBody(h Headers) bool {
+	for i := range h {
+		name := strings.ReplaceAll(h[i].Name, "_", "-")
+		if strings.EqualFold(name, "Transfer-Encoding") ||
+			strings.EqualFold(name, "Content-Length") && strings.Trim(h[i].Value, "0") != "" {
+			return true
+		}
+	}
+	return false
 }
 
 // acceptGUID is the constant of RFC 6455 section 1.3.

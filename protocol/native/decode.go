@@ -198,6 +198,16 @@ func DecodeData(op wire.Op, data []byte) (any, *wire.Error) {
 	if int(op) >= len(payloads) || payloads[op] == nil {
 		return nil, nil
 	}
+	if op == wire.OpQuizAnswer && len(data) > 0 && data[0] == '{' {
+		answer, fail := decodeAnswer(data)
+		if fail == nil {
+			fail = answer.Validate()
+		}
+		if fail != nil {
+			return nil, fail
+		}
+		return answer, nil
+	}
 	body := payloads[op]()
 	if len(data) > 0 {
 		if data[0] != '{' {

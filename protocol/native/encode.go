@@ -2,10 +2,8 @@ package native
 
 import (
 	"encoding/json"
-	"errors"
 	"strconv"
 
-	"github.com/bytedance/sonic/decoder"
 	"github.com/bytedance/sonic/encoder"
 
 	"lectern/protocol/wire"
@@ -96,18 +94,3 @@ func appendString(dst []byte, s string) []byte {
 	}
 	return append(append(append(dst, '"'), s...), '"')
 }
-
-// dataError names the faulty member of data as well as the decoder knows it.
-func dataError(err error, data []byte) *wire.Error {
-	var own *wire.Error
-	if errors.As(err, &own) {
-		return own
-	}
-	var mismatch *decoder.MismatchTypeError
-	if errors.As(err, &mismatch) {
-		return wire.NewError(wire.CodeInvalidData, "a member has the wrong type").At(pathAt(data, mismatch.Pos))
-	}
-	return wire.NewError(wire.CodeInvalidData, "data does not fit the op")
-}
-
-func pathAt([]byte, int) string { return "data" }

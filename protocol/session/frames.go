@@ -1,8 +1,12 @@
 package session
 
-import "lectern/protocol/ws"
+import (
+	"sync"
 
-// feeding is the ws.Handler of one Feed: it lives on Feed's stack.
+	"lectern/protocol/ws"
+)
+
+// feeding is the ws.Handler of one Feed. Pooled, since as an interface it would be allocated once per Feed.
 type feeding struct {
 	m      *Machine
 	sink   Sink
@@ -10,9 +14,12 @@ type feeding struct {
 	result Result
 }
 
+var feedings = sync.Pool{New: func() any { return new(feeding) }}
+
 func (m *Machine) feedFrames(in []byte, sink Sink, out []byte) ([]byte, Result) {
-	f := feeding{m: m, sink: sink, out: out}
-	err := m.reader.Feed(in, &f)
+	f := feedings.Get().(*feeding)
+	*f = feeding{m: m, sink: sink, out: out}
+	err := m.reader.Feed(in, f)
 	if err != nil {
 		// After our own close frame nothing may follow it: the breach only ends the wait.
 		if m.state == Open {
@@ -25,7 +32,10 @@ func (m *Machine) feedFrames(in []byte, sink Sink, out []byte) ([]byte, Result) 
 		f.result.Action = Close
 		m.reader.Release()
 	}
-	return f.out, f.result
+	out, result := f.out, f.result
+	*f = feeding{}
+	feedings.Put(f)
+	return out, result
 }
 
 // Message implements ws.Handler.
