@@ -153,7 +153,10 @@ func (m *Machine) applyAnswered(at int64, d *Answered) {
 
 // applyMoved changes the times of the open question, or puts off what follows by itself.
 func (m *Machine) applyMoved(f effect.Fact, out *effect.Effects) {
-	if m.phase != wire.PhaseOpen {
+	switch {
+	case m.phase == wire.PhasePaused: // resuming makes up for all of the pause
+		return
+	case m.phase != wire.PhaseOpen:
 		if m.advanceAt != 0 {
 			m.scheduleAdvance(f.At)
 		}

@@ -208,7 +208,7 @@ func (m *Machine) Remove(env effect.Env, user string, out *effect.Effects) {
 // Recover is called once, after the last fact of a journal was applied to a new machine: it gives an open question the
 // time back that it had at the last recorded fact.
 func (m *Machine) Recover(env effect.Env, out *effect.Effects) {
-	running := m.phase == wire.PhaseOpen || m.advanceAt != 0
+	running := m.phase == wire.PhaseOpen || (m.advanceAt != 0 && m.phase != wire.PhasePaused)
 	if running && env.Now > m.lastFactAt {
 		m.record(FactRecovered, env.Now, &Recovered{ByMs: env.Now - m.lastFactAt}, out)
 	}

@@ -12,9 +12,16 @@ import (
 
 // board is the order of the participants.
 type board struct {
-	order []int32         // players, best first, without the removed ones
-	ranks []wire.QuizRank // by player, as of the last results; never written to again, because messages point into it
-	stale bool            // somebody joined or was removed since order was made
+	order  []int32         // players, best first, without the removed ones
+	ranks  []wire.QuizRank // by player, as of the last results; never written to again, because messages point into it
+	places []place         // memory of the sort, kept for the next
+	stale  bool            // somebody joined or was removed since order was made
+}
+
+// place is what the order is made of: the sort stays in one piece of memory instead of visiting the players.
+type place struct {
+	key    uint64 // high half: score, inverted, so that more comes first; low half: total answer time
+	player int32
 }
 
 // givenMax is the number of different answers in a distribution.
@@ -201,22 +208,24 @@ func (q *question) points() int {
 // sortBoard makes the order anew: by score, then total answer time, then joining. Equal scores share a rank (1, 2,
 // 2, 4).
 func (m *Machine) sortBoard() {
-	order := m.board.order[:0]
+	places := m.board.places[:0]
 	for i := range m.players {
-		if !m.players[i].removed {
-			order = append(order, int32(i))
+		if p := &m.players[i]; !p.removed {
+			key := uint64(^uint32(p.score))<<32 | uint64(uint32(p.answerMs))
+			places = append(places, place{key: key, player: int32(i)})
 		}
 	}
-	slices.SortFunc(order, func(a, b int32) int {
-		x, y := &m.players[a], &m.players[b]
-		if c := cmp.Compare(y.score, x.score); c != 0 {
+	slices.SortFunc(places, func(a, b place) int {
+		if c := cmp.Compare(a.key, b.key); c != 0 {
 			return c
 		}
-		if c := cmp.Compare(x.answerMs, y.answerMs); c != 0 {
-			return c
-		}
-		return cmp.Compare(a, b)
+		return cmp.Compare(a.player, b.player)
 	})
+	order := m.board.order[:0]
+	for _, p := range places {
+		order = append(order, p.player)
+	}
+	m.board.places = places
 	for pos, i := range order {
 		p := &m.players[i]
 		p.rank = int32(pos + 1)

@@ -33,9 +33,9 @@ func (s *sampler) due() int64 {
 	return s.lastAt + s.everyMs
 }
 
-// take is true when a sample is to be sent now.
+// take is true when a sample is to be sent now. A clock that was set back must not silence it.
 func (s *sampler) take(now int64) bool {
-	if !s.dirty || now < s.lastAt+s.everyMs {
+	if !s.dirty || (now >= s.lastAt && now < s.lastAt+s.everyMs) {
 		return false
 	}
 	s.dirty, s.lastAt = false, now

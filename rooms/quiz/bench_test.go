@@ -1,0 +1,184 @@
+package quiz
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"strconv"
+	"testing"
+	"time"
+
+	"lectern/protocol/wire"
+	"lectern/rooms/effect"
+)
+
+// crowd is a game of n participants that says nothing to anybody.
+type crowd struct {
+	m     *Machine
+	env   effect.Env
+	out   effect.Effects
+	users []string
+}
+
+func newCrowd(n, questions int) *crowd {
+	c := &crowd{
+		m:   New(Config{ParticipantsMax: n, LeadMs: -1}),
+		env: effect.Env{Now: startOfTime, Rand: rand.New(rand.NewPCG(1, 2))},
+	}
+	q := &wire.Quiz{Title: "crowd"}
+	for range questions {
+		q.Questions = append(q.Questions, wire.Question{
+			Type: wire.SingleChoice, Text: "which", TimeLimitMs: 600_000,
+			Options: []wire.Option{{Text: "a"}, {Text: "b", Correct: true}, {Text: "c"}, {Text: "d"}},
+		})
+	}
+	c.m.Create(c.env, effect.Caller{User: "host"}, q, "1", &c.out)
+	for i := range n {
+		user := "user-" + strconv.Itoa(i)
+		c.users = append(c.users, user)
+		if err := c.m.Enter(c.env, effect.Caller{User: user, Name: user}, &c.out); err != nil {
+			panic(err)
+		}
+		c.out.Reset()
+	}
+	// One who never answers keeps the question open.
+	c.host(wire.OpQuizStart)
+	c.m.volatile.expected++
+	return c
+}
+
+func (c *crowd) host(op wire.Op) {
+	c.m.Handle(c.env, effect.Caller{User: "host", Role: wire.RoleHost}, op, nil, &c.out)
+}
+
+func (c *crowd) answer(i int) {
+	c.env.Now++
+	d := wire.AnswerData{Question: c.m.current + 1, Answer: json.RawMessage(`"1"`), Key: "key-of-this-client"}
+	if i%3 == 0 {
+		d.Answer = json.RawMessage(`2`)
+	}
+	from := effect.Caller{Conn: 1, Req: 1, User: c.users[i], Role: wire.RoleParticipant, Member: true}
+	c.m.Handle(c.env, from, wire.OpQuizAnswer, &d, &c.out)
+	if c.env.Now%256 == 0 {
+		c.out.Reset()
+	}
+}
+
+var crowdSizes = []int{1000, 10_000, 100_000}
+
+// BenchmarkAnswer shows that an answer costs the same with 1,000 and with 100,000 participants (but for cache misses).
+func BenchmarkAnswer(b *testing.B) {
+	for _, n := range crowdSizes {
+		b.Run(fmt.Sprintf("participants=%d", n), func(b *testing.B) {
+			c, i := newCrowd(n, 100), 0
+			b.ReportAllocs()
+			b.ResetTimer()
+			for range b.N {
+				if i == n {
+					b.StopTimer()
+					i = 0
+					c.reopen(n)
+					b.StartTimer()
+				}
+				c.answer(i)
+				i++
+			}
+		})
+	}
+}
+
+// reopen goes to the next question, in a new game after the last.
+func (c *crowd) reopen(n int) {
+	if c.m.phase == wire.PhaseOpen {
+		c.host(wire.OpQuizSkip)
+	}
+	c.host(wire.OpQuizSkip)
+	if c.m.phase == wire.PhaseEnded {
+		*c = *newCrowd(n, 100)
+	}
+	c.m.volatile.expected++
+	c.out.Reset()
+}
+
+// BenchmarkClose is the close of a question with everybody's answer, results and own ranks included; ns/rank is its
+// share of each participant.
+func BenchmarkClose(b *testing.B) {
+	for _, n := range crowdSizes {
+		b.Run(fmt.Sprintf("participants=%d", n), func(b *testing.B) {
+			c := newCrowd(n, 100)
+			b.ReportAllocs()
+			b.ResetTimer()
+			for range b.N {
+				b.StopTimer()
+				for i := range n {
+					c.answer(i)
+				}
+				c.out.Reset()
+				b.StartTimer()
+				c.host(wire.OpQuizNext)
+				b.StopTimer()
+				c.reopen(n)
+				b.StartTimer()
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n), "ns/rank")
+		})
+	}
+}
+
+// TestAnswerCostIsFlat fails where an answer's work grows with the number of participants: allocations must be the
+// same, and the time must not come near the factor 100 that lies between the crowds.
+func TestAnswerCostIsFlat(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a crowd of 100,000")
+	}
+	cost := func(n int) (nsPerAnswer, allocs float64) {
+		c := newCrowd(n, 1)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		began := time.Now()
+		for i := range 1000 {
+			c.answer(i * (n / 1000))
+		}
+		took := time.Since(began)
+		runtime.ReadMemStats(&after)
+		return float64(took.Nanoseconds()) / 1000, float64(after.Mallocs-before.Mallocs) / 1000
+	}
+	small, smallAllocs := cost(1000)
+	big, bigAllocs := cost(100_000)
+	if bigAllocs > smallAllocs+1 {
+		t.Errorf("%.1f allocations per answer among 100,000, %.1f among 1,000", bigAllocs, smallAllocs)
+	}
+	if big > 20*small {
+		t.Errorf("%.0f ns per answer among 100,000, %.0f among 1,000", big, small)
+	}
+}
+
+// TestBytesPerParticipant keeps the memory of a game in sight: what a participant costs, and what each of its
+// answers adds.
+func TestBytesPerParticipant(t *testing.T) {
+	const n = 20_000
+	heap := func() uint64 {
+		runtime.GC()
+		runtime.GC()
+		var s runtime.MemStats
+		runtime.ReadMemStats(&s)
+		return s.HeapAlloc
+	}
+	base := heap()
+	c := newCrowd(n, 2)
+	c.out = effect.Effects{}
+	joined := heap()
+	for i := range n {
+		c.answer(i)
+	}
+	c.out = effect.Effects{}
+	answered := heap()
+	runtime.KeepAlive(c)
+	perPlayer, perAnswer := float64(joined-base)/n, float64(answered-joined)/n
+	t.Logf("%.0f bytes per participant, room for its first answer included, %.0f more when it is given",
+		perPlayer, perAnswer)
+	if perPlayer > 400 || perAnswer > 60 {
+		t.Errorf("%.0f bytes per participant (at most 400), %.0f per answer (at most 60)", perPlayer, perAnswer)
+	}
+}
