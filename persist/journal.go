@@ -286,6 +286,7 @@ func (j *Journal) admit(recs []rooms.Record) error {
 		}
 		seen = recs[i].Room
 		if want, ok := j.failed[seen]; ok && recs[i].Index != want {
+			j.markFailed(recs) // its other rooms lose records with it
 			return fmt.Errorf("%w (room %q)", ErrRoomFailed, seen)
 		}
 	}
@@ -295,10 +296,14 @@ func (j *Journal) admit(recs []rooms.Record) error {
 	return nil
 }
 
-// noteFailed marks the rooms of recs, each with the lowest index that was lost.
 func (j *Journal) noteFailed(recs []rooms.Record) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	j.markFailed(recs)
+}
+
+// markFailed marks the rooms of recs, each with the lowest index that was lost. The caller holds mu.
+func (j *Journal) markFailed(recs []rooms.Record) {
 	for i := range recs {
 		r := &recs[i]
 		if at, ok := j.failed[r.Room]; !ok || r.Index < at {
