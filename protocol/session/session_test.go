@@ -188,7 +188,7 @@ func TestBreachClosesWithItsCode(t *testing.T) {
 	}{
 		"unmasked":   {ws.AppendText(nil, []byte("x")), 1002},
 		"utf8":       {text("\xff"), 1007},
-		"too big":    {text(strings.Repeat("x", 70_000)), 1009},
+		"too big":    {text(strings.Repeat("x", 140_000)), 1009},
 		"close code": {control(ws.OpClose, "\x03\xed"), 1002},
 		"close byte": {control(ws.OpClose, "\x03"), 1002},
 		"close utf8": {control(ws.OpClose, "\x03\xe8\xff"), 1007},

@@ -26,6 +26,10 @@ const inflateTail = "\x00\x00\xff\xff\x01\x00\x00\xff\xff"
 // ErrTooBig says that a message is beyond the limit once decompressed.
 var ErrTooBig = errors.New("ws: the decompressed message is too big")
 
+// finalBlocksMax bounds the streams within one message. A sender needs one at most; each costs the decoder a reset, so that a message of
+// nothing but empty final blocks (two bytes each) would burn a hundred times the processor time that its size suggests.
+const finalBlocksMax = 16
+
 var errBadDeflate = errors.New("ws: the compressed data is broken")
 
 // Deflater compresses messages without context takeover: what it makes can be sent to any connection that
@@ -108,7 +112,8 @@ func (f *Inflater) AppendInflated(dst, compressed []byte, bytesMax int) ([]byte,
 	f.source = tailReader{data: compressed, tail: inflateTail}
 	defer func() { f.source = tailReader{} }()
 	start := len(dst)
-	for history := []byte(nil); ; {
+	var history []byte
+	for range finalBlocksMax {
 		if f.reader == nil {
 			f.reader = flate.NewReader(&f.source)
 		}
@@ -125,6 +130,7 @@ func (f *Inflater) AppendInflated(dst, compressed []byte, bytesMax int) ([]byte,
 		}
 		history = dst[max(start, len(dst)-windowBytes):]
 	}
+	return dst, errBadDeflate
 }
 
 // fill reads until the stream ends or dst is longer than limit.

@@ -101,6 +101,12 @@ func TestReaderRefusesBrokenCompression(t *testing.T) {
 	}
 }
 
+func TestInflateRefusesEndlessStreams(t *testing.T) {
+	if _, err := AppendInflated(nil, bytes.Repeat([]byte{3, 0}, 30_000), 1<<20); err == nil {
+		t.Error("30,000 empty final blocks are accepted")
+	}
+}
+
 func TestDeflatedFrame(t *testing.T) {
 	for _, n := range []int{0, 10, 1000, 400_000} {
 		text := bytes.Repeat([]byte("ab"), n)

@@ -10,14 +10,14 @@ import (
 
 // Config is what the Readers of many connections share. It must not change while they live.
 type Config struct {
-	// MessageBytesMax bounds a message: the sum of its fragments, and again after decompression. 0 means 64 KiB.
+	// MessageBytesMax bounds a message: the sum of its fragments, and again after decompression. 0 means 128 KiB.
 	MessageBytesMax int
 	// Client makes Readers for the client's end, where frames come unmasked.
 	Client bool
 }
 
-// DefaultMessageBytesMax is the limit when Config sets none.
-const DefaultMessageBytesMax = 64 << 10
+// DefaultMessageBytesMax is the limit when Config sets none: the largest payload of room:publish twice over.
+const DefaultMessageBytesMax = 128 << 10
 
 func (c *Config) messageMax() int {
 	if c.MessageBytesMax > 0 {
