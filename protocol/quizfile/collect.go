@@ -2,6 +2,7 @@ package quizfile
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -146,6 +147,10 @@ func (c *collector) result() *Import { return &c.imp }
 func settle(d *draft) {
 	q := &d.q
 	q.Text = cleanText(q.Text)
+	if slices.Contains(d.warnings, pictureLost) && onlyPictures(q) {
+		d.leftOut = "its text or its answers are pictures, which can't be shown"
+		return
+	}
 	q.Category = clip(cleanText(q.Category), categoryCharsMax)
 	if ex := cleanText(q.Explanation); utf8.RuneCountInString(ex) > wire.ExplanationCharsMax {
 		q.Explanation = clip(ex, wire.ExplanationCharsMax)
@@ -180,6 +185,16 @@ func settle(d *draft) {
 	if err := validateQuestion(q); err != nil {
 		d.faultf("%s", err.Error())
 	}
+}
+
+// onlyPictures is true when a text is empty whose content was a picture.
+func onlyPictures(q *wire.Question) bool {
+	for _, o := range q.Options {
+		if cleanText(o.Text) == "" {
+			return true
+		}
+	}
+	return q.Text == ""
 }
 
 func settleOptions(d *draft) {

@@ -72,7 +72,7 @@ func decodeEntities(s string) string {
 // plainText makes plain text of a text written in the given way. warn gets what was lost on the way.
 func plainText(s string, m markup, warn func(format string, args ...any)) string {
 	if strings.Contains(s, "@@PLUGINFILE@@") {
-		warn("a picture or file that the question refers to is left out")
+		warn(pictureLost)
 	}
 	if m == markupPlain || !strings.ContainsAny(s, "<&") {
 		if m == markupHTML {
@@ -88,6 +88,9 @@ func plainText(s string, m markup, warn func(format string, args ...any)) string
 	}
 	return out
 }
+
+// pictureLost is the warning about whatever a text can't carry to a live game.
+const pictureLost = "a picture or embedded file is left out"
 
 // htmlWriter turns HTML into text. It knows tags, comments, entities and quoting in attributes, nothing more: its output
 // is text and is shown as text, so that nothing it overlooks can do harm.
@@ -163,7 +166,7 @@ func (w *htmlWriter) tag(s string) int {
 			w.b.WriteString(" ")
 		}
 	case tagPicture:
-		w.warn("a picture is left out")
+		w.warn(pictureLost)
 		if a := altText.FindStringSubmatch(s[:n]); a != nil {
 			w.alts = append(w.alts, html.UnescapeString(a[2]+a[3]))
 		}
@@ -185,7 +188,7 @@ func (w *htmlWriter) tag(s string) int {
 			return n
 		}
 		if name == "svg" || name == "canvas" {
-			w.warn("a picture is left out")
+			w.warn(pictureLost)
 		}
 		n += w.skipContent(name, s[n:])
 	}

@@ -181,7 +181,7 @@ func (t *table) question(r row) {
 	d.q.Explanation = r.cell(t.cols.explanation)
 	d.q.Category = r.cell(t.cols.category)
 	if strings.TrimSpace(r.cell(t.cols.picture)) != "" {
-		d.warnf("a picture is left out")
+		d.warnf(pictureLost)
 	}
 	t.limits(d, r)
 	kind, caseMatters := tableKind(r.cell(t.cols.kind))
