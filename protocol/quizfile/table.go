@@ -158,7 +158,8 @@ func (t *table) allNumeric() bool {
 	any := false
 	for _, r := range t.rows {
 		key := strings.TrimSpace(r.cell(t.cols.correct))
-		if key == "" || t.onlyNumber(r) {
+		kind, _ := tableKind(r.cell(t.cols.kind))
+		if key == "" || t.onlyNumber(r) || (kind != "" && kind != "choice") {
 			continue
 		}
 		numbers, ok := keyNumbers(key)
