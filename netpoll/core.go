@@ -61,6 +61,13 @@ type Driver interface {
 	Dup(t Transport) (*net.TCPConn, error)
 }
 
+// rawSender is a Driver that can also write without telling Go's scheduler. SendRaw writes what the kernel takes at once
+// and returns how many bytes that was; whatever is left, for whichever reason, is then written through the Transport,
+// which knows what to do about it. It must not be called while the transport has bytes buffered. Loop's goroutine.
+type rawSender interface {
+	SendRaw(t Transport, bs [][]byte) int
+}
+
 // Core is what the loops of one server share. Server and simnet.Net each have one; programs use those.
 type Core struct {
 	// Immutable.
@@ -116,6 +123,9 @@ func (k *Core) admit() bool {
 // AddLoop adds a loop that the driver runs and returns the driver's side of it. Not to be called once traffic flows.
 func (k *Core) AddLoop(d Driver) *Port {
 	l := &Loop{core: k, driver: d, index: len(k.loops), epoch: d.Now()}
+	if k.cfg.RawSend {
+		l.raw, _ = d.(rawSender)
+	}
 	k.loops = append(k.loops, l)
 	return &Port{l: l}
 }

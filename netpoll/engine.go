@@ -38,6 +38,7 @@ type gnetLoop struct {
 	port  *Port
 	bell  int // our end of the pair
 	timer *time.Timer
+	rawScratch
 
 	// Owned by the loop after binding.
 	loop gnet.EventLoop
@@ -89,9 +90,13 @@ func (e *engine) bindLoops(ctx context.Context) error {
 
 // openBell makes the socket pair, keeps one end and returns the other.
 func (d *gnetLoop) openBell() (net.Conn, error) {
-	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
 	if err != nil {
 		return nil, fmt.Errorf("netpoll: can't make a socket pair: %w", err)
+	}
+	for _, fd := range pair {
+		unix.CloseOnExec(fd)
+		_ = unix.SetNonblock(fd, true)
 	}
 	d.port.l.mu.Lock()
 	d.bell = pair[0]

@@ -28,6 +28,7 @@ type Loop struct {
 	// Immutable.
 	core   *Core
 	driver Driver
+	raw    rawSender // nil unless Config.RawSend and the driver can
 	index  int
 	epoch  time.Time // tick 0 of the wheel
 

@@ -197,15 +197,8 @@ func (c *Conn) writeChunk(at int) (next int, ok bool) {
 	if n == 0 {
 		return next, true
 	}
-	c.flags |= flagWriting
-	var err error
-	if len(iov) == 1 {
-		_, err = c.t.Write(iov[0])
-	} else {
-		_, err = c.t.Writev(iov)
-	}
-	c.flags &^= flagWriting
-	clear(iov)
+	err := c.write(iov)
+	clear(l.iov)
 	if c.flags&flagClosed != 0 {
 		return 0, false
 	}
@@ -223,6 +216,35 @@ func (c *Conn) writeChunk(at int) (next int, ok bool) {
 		}
 	}
 	return next, true
+}
+
+// write gives the slices to the kernel, and what it does not take to the engine.
+func (c *Conn) write(iov [][]byte) (err error) {
+	if raw := c.loop.raw; raw != nil {
+		if iov = skip(iov, raw.SendRaw(c.t, iov)); len(iov) == 0 {
+			return nil
+		}
+	}
+	c.flags |= flagWriting
+	if len(iov) == 1 {
+		_, err = c.t.Write(iov[0])
+	} else {
+		_, err = c.t.Writev(iov)
+	}
+	c.flags &^= flagWriting
+	return err
+}
+
+// skip cuts the first n bytes off; it changes the slices.
+func skip(iov [][]byte, n int) [][]byte {
+	for len(iov) > 0 && n >= len(iov[0]) {
+		n -= len(iov[0])
+		iov = iov[1:]
+	}
+	if n > 0 {
+		iov[0] = iov[0][n:]
+	}
+	return iov
 }
 
 // consumed removes the first n entries, which have been written.
@@ -274,6 +296,11 @@ func (c *Conn) unblock() {
 	l.blocked[last] = nil
 	l.blocked = l.blocked[:last]
 	l.count.blocked.Store(int64(len(l.blocked)))
+	if len(l.blocked) == 0 && l.retry != 0 {
+		l.wheel.Cancel(l.retry)
+		l.retry = 0
+		l.count.timersHeld.Store(int64(l.wheel.Len()))
+	}
 }
 
 // dropAll releases what a closed connection leaves behind.

@@ -1,0 +1,27 @@
+package netpoll
+
+import (
+	"unsafe"
+
+	"github.com/panjf2000/gnet/v2"
+
+	"lectern/netpoll/frame"
+)
+
+// ConnBytes is the size of a connection's own memory.
+const ConnBytes = unsafe.Sizeof(Conn{})
+
+// Descriptor is the connection's descriptor.
+func Descriptor(c *Conn) int { return c.t.(gnet.Conn).Fd() }
+
+// ForceFlush queues bytes past every check of Send and flushes, as a stale entry in a list would.
+func ForceFlush(c *Conn, b []byte) {
+	f := frame.Of(b)
+	c.out.q = append(c.out.q, entry{f: f})
+	c.flush()
+	c.out.q = nil
+	f.Release()
+}
+
+// EndEngine makes gnet end as it does after a failed accept.
+func EndEngine(s *Server) { s.engine.shutdown() }
