@@ -123,14 +123,14 @@ func TestParseRefuses(t *testing.T) {
 
 func TestParseAccepts(t *testing.T) {
 	for in, want := range map[string]Request{
-		"GET http://b:80/p?q HTTP/1.1\r\nHost: a\r\n\r\n":                                    {Path: "/p", Query: "q", Host: "b:80"},
-		"GET ws://b?q HTTP/1.1\r\nHost: a\r\n\r\n":                                           {Path: "/", Query: "q", Host: "b"},
-		"GET HTTP://b HTTP/1.1\r\nHost: a\r\n\r\n":                                           {Path: "/", Host: "b"},
-		"OPTIONS * HTTP/1.1\r\nHost:\r\n\r\n":                                                {Path: "*"},
-		"CONNECT b:443 HTTP/1.1\r\nHost: b\r\n\r\n":                                          {Host: "b:443"},
-		"\r\nGET /a?b?c HTTP/1.1\r\nHost: [::1]\r\n\r\n":                                     {Path: "/a", Query: "b?c", Host: "[::1]"},
-		"GET / HTTP/1.0\r\n\r\n":                                                             {Path: "/"},
-		"POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nX: caf\xe9 \t\r\n\r\n": {Path: "/a", Host: "a"},
+		"GET http://b:80/p?q HTTP/1.1\r\nHost:\r\n\r\n":                             {Path: "/p", Query: "q", Host: "b:80"},
+		"GET ws://b?q HTTP/1.1\r\nHost: a\r\n\r\n":                                  {Path: "/", Query: "q", Host: "b"},
+		"GET HTTP://b HTTP/1.1\r\nHost: a\r\n\r\n":                                  {Path: "/", Host: "b"},
+		"OPTIONS * HTTP/1.1\r\nHost:\r\n\r\n":                                       {Path: "*"},
+		"CONNECT b:443 HTTP/1.1\r\nHost: b\r\n\r\n":                                 {Host: "b:443"},
+		"\r\nGET /a?b?c HTTP/1.1\r\nHost: [::1]\r\n\r\n":                            {Path: "/a", Query: "b?c", Host: "[::1]"},
+		"GET / HTTP/1.0\r\n\r\n":                                                    {Path: "/"},
+		"POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: x\r\nX: \xe9 \t\r\n\r\n": {Path: "/a", Host: "a"},
 	} {
 		req, n, err := Parse([]byte(in), Limits{})
 		if err != nil || n != len(in) || req.Path != want.Path || req.Query != want.Query || req.Host != want.Host {
@@ -166,7 +166,7 @@ func TestCheckUpgradeRefuses(t *testing.T) {
 		"no version":      {change("Sec-WebSocket-Version: 13\r\n", ""), 426},
 		"two versions":    {change("Version: 13", "Version: 13\r\nSec-WebSocket-Version: 13"), 426},
 		"no key":          {change("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n", ""), 400},
-		"two keys":        {change("Sec-WebSocket-Key", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Key"), 400},
+		"two keys":        {change("Sec-WebSocket-Key", "Sec-WebSocket-Key: a\r\nSec-WebSocket-Key"), 400},
 		"short key":       {change("dGhlIHNhbXBsZSBub25jZQ==", "dGhlIHNhbXBsZQ=="), 400},
 		"17 bytes of key": {change("dGhlIHNhbXBsZSBub25jZQ==", "dGhlIHNhbXBsZSBub25jZTE="), 400},
 		"key not base64":  {change("dGhlIHNhbXBsZSBub25jZQ==", "dGhlIHNhbXBsZSBub25!ZQ=="), 400},
@@ -205,8 +205,8 @@ func TestAppendResponseKeepsLinesApart(t *testing.T) {
 	}
 }
 
-// TestSmuggledTransferEncoding puts each known disguise of Transfer-Encoding into a handshake: it must be refused, or the header must be
-// an ordinary one whose name could be taken for Transfer-Encoding by nobody.
+// TestSmuggledTransferEncoding puts each known disguise of Transfer-Encoding into a handshake: it must be refused,
+// or the header must be an ordinary one whose name could be taken for Transfer-Encoding by nobody.
 func TestSmuggledTransferEncoding(t *testing.T) {
 	data, err := os.ReadFile("../../../shared/data/http/smuggling-te.json")
 	if err != nil {

@@ -5,11 +5,11 @@ import (
 	"strings"
 )
 
-// Scan looks for the end of a head in buf, of which the first from bytes have been scanned before (0 at first), so that
-// a head that arrives byte by byte costs no more than one that arrives at once. end is the length of the head with its
-// empty line, or 0 when more bytes are needed. Bytes that can't become an acceptable head are refused as soon as
-// they are seen: a first byte that no method has (such as a TLS record), a line feed without its carriage return
-// (RFC 9112 section 2.2), a head beyond the limit (431).
+// Scan looks for the end of a head in buf, of which the first from bytes have been scanned before (0 at first), so
+// that a head that arrives byte by byte costs no more than one that arrives at once. end is the length of the head
+// with its empty line, or 0 when more bytes are needed. Bytes that can't become an acceptable head are refused as
+// soon as they are seen: a first byte that no method has (such as a TLS record), a line feed without its carriage
+// return (RFC 9112 section 2.2), a head beyond the limit (431).
 func Scan(buf []byte, from int, limits Limits) (end int, err *Error) {
 	skip := leading(buf)
 	if from <= skip && len(buf) > skip && buf[skip] != '\r' && !isToken[buf[skip]] {

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// WantsWebSocket is true when the request names websocket in Upgrade, well-formed or not: then CheckUpgrade must judge it.
-// A request that does not is ordinary HTTP.
+// WantsWebSocket is true when the request names websocket in Upgrade, well-formed or not: then CheckUpgrade must
+// judge it. A request that does not is ordinary HTTP.
 func (r *Request) WantsWebSocket() bool { return r.Headers.HasToken("Upgrade", "websocket") }
 
 // Upgrade is what a WebSocket handshake asks for.
@@ -20,8 +20,9 @@ type Upgrade struct {
 }
 
 // CheckUpgrade judges a handshake by RFC 6455 section 4.2.1. Beyond that, a request that announces a body in any
-// way is refused, since what follows the head would be read as frames here and as a body by a proxy in between. The status
-// of the error is 426 for a version other than 13 (AppendError adds Sec-WebSocket-Version), otherwise 400 or 405.
+// way is refused, since what follows the head would be read as frames here and as a body by a proxy in between. The
+// status of the error is 426 for a version other than 13 (AppendError adds Sec-WebSocket-Version), otherwise 400 or
+// 405.
 func CheckUpgrade(r *Request) (Upgrade, *Error) {
 	h := r.Headers
 	switch {
@@ -96,8 +97,8 @@ func AppendSwitching(dst []byte, key, subprotocol, extensions string) []byte {
 	return append(dst, "\r\n\r\n"...)
 }
 
-// AppendResponse appends a whole response with Content-Length and Connection: close. Header lines with bytes that would
-// end them are left out, so that no value can add a line of its own.
+// AppendResponse appends a whole response with Content-Length and Connection: close. Header lines with bytes that
+// would end them are left out, so that no value can add a line of its own.
 func AppendResponse(dst []byte, status int, headers Headers, body []byte) []byte {
 	text := http.StatusText(status)
 	if text == "" {

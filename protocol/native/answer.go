@@ -6,8 +6,8 @@ import (
 	"lectern/protocol/wire"
 )
 
-// decodeAnswer reads the data of quiz:answer by hand: in a quiz, every participant sends one within the same few seconds. The
-// question may be a number or the same as a string. data has passed the scanner as an object.
+// decodeAnswer reads the data of quiz:answer by hand: in a quiz, every participant sends one within the same few
+// seconds. The question may be a number or the same as a string. data has passed the scanner as an object.
 func decodeAnswer(data []byte) (*wire.AnswerData, *wire.Error) {
 	answer := new(wire.AnswerData)
 	s := scanner{in: data, pos: 1}

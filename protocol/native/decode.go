@@ -16,9 +16,9 @@ type Request struct {
 
 const idMax = 1 << 53
 
-// Decode reads the envelope {"id":7,"op":"room:join","room":"r1","data":{…}}. Unknown members are ignored. Data is borrowed from
-// payload, the rest is copied. Errors are bad_json (not one JSON object), bad_message (no usable id, op or room)
-// and unknown_op; when the id could be read it is in the Request even so, for the reply.
+// Decode reads the envelope {"id":7,"op":"room:join","room":"r1","data":{…}}. Unknown members are ignored. Data is
+// borrowed from payload, the rest is copied. Errors are bad_json (not one JSON object), bad_message (no usable id,
+// op or room) and unknown_op; when the id could be read it is in the Request even so, for the reply.
 func Decode(payload []byte) (Request, *wire.Error) {
 	var req Request
 	var env envelope
@@ -58,7 +58,7 @@ func Decode(payload []byte) (Request, *wire.Error) {
 	if env.room != nil && !isNull(env.room) {
 		room, ok := unquote(env.room)
 		if !ok || room != "" && !wire.ValidRoomID(room) {
-			return req, wire.NewError(wire.CodeBadMessage, "room must be an id of at most %d characters of A-Z a-z 0-9 . _ : -",
+			return req, wire.NewError(wire.CodeBadMessage, "room must be at most %d characters of A-Z a-z 0-9 . _ : -",
 				wire.RoomIDBytesMax).At("room")
 		}
 		req.Room = room
@@ -157,7 +157,8 @@ func unquote(raw []byte) (string, bool) {
 	return string(inner), true
 }
 
-// decoding copies every string (borrowed bytes must not outlive the callback) and takes member names as they are written.
+// decoding copies every string (borrowed bytes must not outlive the callback) and takes member names as they are
+// written.
 var decoding = sonic.Config{
 	CopyString:    true,
 	CaseSensitive: true,
@@ -191,9 +192,10 @@ var payloads = [wire.OpCount]func() wire.Payload{
 	wire.OpProgressUpdate: func() wire.Payload { return new(wire.ProgressData) },
 }
 
-// DecodeData reads the data of an op: a pointer to its payload type (quiz:answer: *wire.AnswerData), validated, or nil for an
-// op that takes none (its data is ignored then). Absent data counts as {}. data must come from Decode, which has
-// checked its grammar; nothing returned refers to it. Errors are invalid_data with the path of the faulty member.
+// DecodeData reads the data of an op: a pointer to its payload type (quiz:answer: *wire.AnswerData), validated, or
+// nil for an op that takes none (its data is ignored then). Absent data counts as {}. data must come from Decode,
+// which has checked its grammar; nothing returned refers to it. Errors are invalid_data with the path of the faulty
+// member.
 func DecodeData(op wire.Op, data []byte) (any, *wire.Error) {
 	if int(op) >= len(payloads) || payloads[op] == nil {
 		return nil, nil

@@ -9,11 +9,12 @@ import (
 	"lectern/protocol/wire"
 )
 
-// encoding: strings as valid UTF-8, maps in a fixed order (equal states make equal bytes), empty lists as [] (clients walk them).
+// encoding: strings as valid UTF-8, maps in a fixed order (equal states make equal bytes), empty lists as []
+// (clients walk them).
 const encoding = encoder.ValidateString | encoder.SortMapKeys | encoder.NoNullSliceOrMap | encoder.CompactMarshaler
 
-// AppendReply appends {"re":7,"ok":true,"data":…}; a nil data leaves that member out. A json.RawMessage goes out as it is. Data that
-// can't be marshalled (a programming error) becomes an internal error for the client.
+// AppendReply appends {"re":7,"ok":true,"data":…}; a nil data leaves that member out. A json.RawMessage goes out as
+// it is. Data that can't be marshalled (a programming error) becomes an internal error for the client.
 func AppendReply(dst []byte, re uint64, data any) []byte {
 	start := len(dst)
 	dst = appendRe(dst, re)
@@ -44,9 +45,9 @@ func appendRe(dst []byte, re uint64) []byte {
 	return strconv.AppendUint(dst, re, 10)
 }
 
-// AppendEvent appends {"ev":"chat:message","room":"r1","seq":17,"ts":1764000000000,"data":…}. An empty room, seq 0 (not resumable) and a nil data leave
-// their members out. name and room must be ones that the wire package accepts; other names are escaped all the same. Data that
-// can't be marshalled (a programming error) goes out as null.
+// AppendEvent appends {"ev":"chat:message","room":"r1","seq":17,"ts":1764000000000,"data":…}. An empty room, seq 0
+// (not resumable) and a nil data leave their members out. name and room must be ones that the wire package accepts;
+// other names are escaped all the same. Data that can't be marshalled (a programming error) goes out as null.
 func AppendEvent(dst []byte, name, room string, seq uint64, ts int64, data any) []byte {
 	dst = appendString(append(dst, `{"ev":`...), name)
 	if room != "" {

@@ -16,46 +16,49 @@ import (
 	"lectern/protocol/wire"
 )
 
+var deep = strings.Repeat("[", DepthMax) + strings.Repeat("]", DepthMax)
+
+var decodeCases = map[string]struct {
+	in   string
+	want Request
+	code wire.Code
+	path string
+}{
+	"whole": {`{"id":7,"op":"room:join","room":"r1","data":{"a":[1]}}`,
+		Request{7, wire.OpRoomJoin, "r1", []byte(`{"a":[1]}`)}, "", ""},
+	"spaces":            {" {\n\"op\" : \"auth\" ,\t\"id\":1 }\r\n", Request{ID: 1, Op: wire.OpAuth}, "", ""},
+	"escaped op":        {`{"id":1,"op":"\u0061uth","room":"\u0061"}`, Request{ID: 1, Op: wire.OpAuth, Room: "a"}, "", ""},
+	"null data":         {`{"id":1,"op":"auth","data":null,"room":null}`, Request{ID: 1, Op: wire.OpAuth}, "", ""},
+	"unknown member":    {`{"id":1,"x":{"y":[]},"op":"auth"}`, Request{ID: 1, Op: wire.OpAuth}, "", ""},
+	"greatest id":       {`{"id":9007199254740992,"op":"auth"}`, Request{ID: 1 << 53, Op: wire.OpAuth}, "", ""},
+	"empty":             {``, Request{}, wire.CodeBadJSON, ""},
+	"array":             {`[]`, Request{}, wire.CodeBadJSON, ""},
+	"two":               {`{"id":1,"op":"auth"}{}`, Request{}, wire.CodeBadJSON, ""},
+	"cut":               {`{"id":1,"op":"auth"`, Request{}, wire.CodeBadJSON, ""},
+	"comma":             {`{"id":1,}`, Request{}, wire.CodeBadJSON, ""},
+	"bad data":          {`{"id":1,"op":"auth","data":{"a":01}}`, Request{}, wire.CodeBadJSON, ""},
+	"bad unknown":       {`{"id":1,"op":"auth","x":nul}`, Request{}, wire.CodeBadJSON, ""},
+	"invalid utf-8":     {"{\"id\":1,\"op\":\"auth\",\"data\":\"\xff\"}", Request{}, wire.CodeBadJSON, ""},
+	"lone surrogate":    {`{"id":1,"op":"auth","data":"\ud800"}`, Request{}, wire.CodeBadJSON, ""},
+	"too deep":          {`{"id":1,"op":"auth","data":` + deep + `}`, Request{}, wire.CodeBadJSON, ""},
+	"no id":             {`{"op":"auth"}`, Request{}, wire.CodeBadMessage, "id"},
+	"zero id":           {`{"id":0,"op":"auth"}`, Request{}, wire.CodeBadMessage, "id"},
+	"negative id":       {`{"id":-1,"op":"auth"}`, Request{}, wire.CodeBadMessage, "id"},
+	"fractional id":     {`{"id":1.0,"op":"auth"}`, Request{}, wire.CodeBadMessage, "id"},
+	"string id":         {`{"id":"1","op":"auth"}`, Request{}, wire.CodeBadMessage, "id"},
+	"huge id":           {`{"id":9007199254740993,"op":"auth"}`, Request{}, wire.CodeBadMessage, "id"},
+	"no op":             {`{"id":2}`, Request{ID: 2}, wire.CodeBadMessage, "op"},
+	"op is no string":   {`{"id":2,"op":5}`, Request{ID: 2}, wire.CodeBadMessage, "op"},
+	"unknown op":        {`{"id":2,"op":"nope"}`, Request{ID: 2}, wire.CodeUnknownOp, "op"},
+	"empty op":          {`{"id":2,"op":""}`, Request{ID: 2}, wire.CodeUnknownOp, "op"},
+	"room is no string": {`{"id":2,"op":"auth","room":5}`, Request{ID: 2, Op: wire.OpAuth}, wire.CodeBadMessage, "room"},
+	"room has a space":  {`{"id":2,"op":"auth","room":" "}`, Request{ID: 2, Op: wire.OpAuth}, wire.CodeBadMessage, "room"},
+	"op twice":          {`{"id":2,"op":"auth","op":"room:join"}`, Request{ID: 2}, wire.CodeBadMessage, "op"},
+	"id twice":          {`{"id":2,"op":"auth","id":3}`, Request{ID: 2}, wire.CodeBadMessage, "id"},
+}
+
 func TestDecode(t *testing.T) {
-	deep := strings.Repeat("[", DepthMax) + strings.Repeat("]", DepthMax)
-	for name, c := range map[string]struct {
-		in   string
-		want Request
-		code wire.Code
-		path string
-	}{
-		"whole": {`{"id":7,"op":"room:join","room":"r1","data":{"a":[1]}}`,
-			Request{7, wire.OpRoomJoin, "r1", []byte(`{"a":[1]}`)}, "", ""},
-		"spaces":            {" {\n\"op\" : \"auth\" ,\t\"id\":1 }\r\n", Request{ID: 1, Op: wire.OpAuth}, "", ""},
-		"escaped op":        {`{"id":1,"op":"\u0061uth","room":"\u0061"}`, Request{ID: 1, Op: wire.OpAuth, Room: "a"}, "", ""},
-		"null data":         {`{"id":1,"op":"auth","data":null,"room":null}`, Request{ID: 1, Op: wire.OpAuth}, "", ""},
-		"unknown member":    {`{"id":1,"x":{"y":[]},"op":"auth"}`, Request{ID: 1, Op: wire.OpAuth}, "", ""},
-		"greatest id":       {`{"id":9007199254740992,"op":"auth"}`, Request{ID: 1 << 53, Op: wire.OpAuth}, "", ""},
-		"empty":             {``, Request{}, wire.CodeBadJSON, ""},
-		"array":             {`[]`, Request{}, wire.CodeBadJSON, ""},
-		"two":               {`{"id":1,"op":"auth"}{}`, Request{}, wire.CodeBadJSON, ""},
-		"cut":               {`{"id":1,"op":"auth"`, Request{}, wire.CodeBadJSON, ""},
-		"comma":             {`{"id":1,}`, Request{}, wire.CodeBadJSON, ""},
-		"bad data":          {`{"id":1,"op":"auth","data":{"a":01}}`, Request{}, wire.CodeBadJSON, ""},
-		"bad unknown":       {`{"id":1,"op":"auth","x":nul}`, Request{}, wire.CodeBadJSON, ""},
-		"invalid utf-8":     {"{\"id\":1,\"op\":\"auth\",\"data\":\"\xff\"}", Request{}, wire.CodeBadJSON, ""},
-		"lone surrogate":    {`{"id":1,"op":"auth","data":"\ud800"}`, Request{}, wire.CodeBadJSON, ""},
-		"too deep":          {`{"id":1,"op":"auth","data":` + deep + `}`, Request{}, wire.CodeBadJSON, ""},
-		"no id":             {`{"op":"auth"}`, Request{}, wire.CodeBadMessage, "id"},
-		"zero id":           {`{"id":0,"op":"auth"}`, Request{}, wire.CodeBadMessage, "id"},
-		"negative id":       {`{"id":-1,"op":"auth"}`, Request{}, wire.CodeBadMessage, "id"},
-		"fractional id":     {`{"id":1.0,"op":"auth"}`, Request{}, wire.CodeBadMessage, "id"},
-		"string id":         {`{"id":"1","op":"auth"}`, Request{}, wire.CodeBadMessage, "id"},
-		"huge id":           {`{"id":9007199254740993,"op":"auth"}`, Request{}, wire.CodeBadMessage, "id"},
-		"no op":             {`{"id":2}`, Request{ID: 2}, wire.CodeBadMessage, "op"},
-		"op is no string":   {`{"id":2,"op":5}`, Request{ID: 2}, wire.CodeBadMessage, "op"},
-		"unknown op":        {`{"id":2,"op":"nope"}`, Request{ID: 2}, wire.CodeUnknownOp, "op"},
-		"empty op":          {`{"id":2,"op":""}`, Request{ID: 2}, wire.CodeUnknownOp, "op"},
-		"room is no string": {`{"id":2,"op":"auth","room":5}`, Request{ID: 2, Op: wire.OpAuth}, wire.CodeBadMessage, "room"},
-		"room has a space":  {`{"id":2,"op":"auth","room":"a b"}`, Request{ID: 2, Op: wire.OpAuth}, wire.CodeBadMessage, "room"},
-		"op twice":          {`{"id":2,"op":"auth","op":"room:join"}`, Request{ID: 2}, wire.CodeBadMessage, "op"},
-		"id twice":          {`{"id":2,"op":"auth","id":3}`, Request{ID: 2}, wire.CodeBadMessage, "id"},
-	} {
+	for name, c := range decodeCases {
 		got, err := Decode([]byte(c.in))
 		if c.code == "" && err != nil || c.code != "" && (err == nil || err.Code != c.code || err.Path != c.path) {
 			t.Errorf("%s: error %+v, want %s at %q", name, err, c.code, c.path)
@@ -104,7 +107,7 @@ var dataCases = []struct {
 	{wire.OpQuizAnswer, `{"question":1,"key":"k"}`, "answer", nil},
 	{wire.OpQuizAnswer, ``, "question", nil},
 	{wire.OpQuizCreate, `"stored"`, "", &wire.QuizCreateData{QuizID: "stored"}},
-	{wire.OpQuizCreate, `{"title":"t","questions":[{"type":"multi_choice","text":"q"}]}`, "quiz.questions[0].options", nil},
+	{wire.OpQuizCreate, `{"title":"t","questions":[{"type":"multi","text":"q"}]}`, "quiz.questions[0].options", nil},
 	{wire.OpQuizCreate, `{"quiz":{"title":"t","questions":[{"type":5}]}}`, "quiz.questions.type", nil},
 	{wire.OpChatSend, `{"text":"hi"}`, "", &wire.ChatSendData{Text: "hi"}},
 	{wire.OpChatSend, `{"text":"\n"}`, "text", nil},
@@ -140,8 +143,8 @@ func TestRequestIsCopied(t *testing.T) {
 	}
 }
 
-// TestJSONCorpus runs the JSON test suite: as the value of data, everything it says must be refused is refused, and what must be
-// accepted is accepted, save for nesting beyond our limit.
+// TestJSONCorpus runs the JSON test suite: as the value of data, everything it says must be refused is refused, and
+// what must be accepted is accepted, save for nesting beyond our limit.
 func TestJSONCorpus(t *testing.T) {
 	file, err := os.Open("../../../shared/data/json/jsontestsuite.jsonl")
 	if err != nil {
@@ -161,7 +164,8 @@ func TestJSONCorpus(t *testing.T) {
 			t.Fatal(err)
 		}
 		n++
-		// A value that closes the envelope itself would be another message; the suite's values are checked alone for that.
+		// A value that closes the envelope itself would be another message; the suite's values are checked alone
+		// for that.
 		_, fail := Decode([]byte(`{"id":1,"op":"room:publish","data":` + string(value) + `}`))
 		for how, ok := range map[string]bool{"alone": Valid(value), "as data": fail == nil} {
 			if ok != (c.Expect == "accept") && c.Expect != "either" {
@@ -181,8 +185,10 @@ func TestJSONCorpus(t *testing.T) {
 func TestValid(t *testing.T) {
 	for in, want := range map[string]bool{
 		`1`: true, ` [1,2.5e+3,-0] `: true, `{"a":{"b":"\u00e4\ud83d\ude00"}}`: true, `""`: true,
-		`01`: false, `1.`: false, `-`: false, `.5`: false, `1e`: false, `+1`: false, `tru`: false, `"a`: false, "\"\t\"": false,
-		`"\x"`: false, `"\ud800\u0041"`: false, `"\u12g4"`: false, `[1,]`: false, `{,}`: false, `{"a" 1}`: false, `{a:1}`: false,
+		`01`: false,
+		`1.`: false, `-`: false, `.5`: false, `1e`: false, `+1`: false, `tru`: false, `"a`: false, "\"\t\"": false,
+		`"\x"`: false, `"\ud800\u0041"`: false, `"\u12g4"`: false, `[1,]`: false, `{,}`: false,
+		`{"a" 1}`: false, `{a:1}`: false,
 		`[1 2]`: false, `1 2`: false, "\xef\xbb\xbf1": false, ``: false, `"\udc00"`: false, `NaN`: false,
 	} {
 		if Valid([]byte(in)) != want {
@@ -197,8 +203,8 @@ func TestReplies(t *testing.T) {
 		`x{"re":7,"ok":true,"data":{"seq":3}}`:      AppendReply([]byte("x"), 7, wire.PublishReply{Seq: 3}),
 		`{"re":7,"ok":true,"data":[ 1]}`:            AppendReply(nil, 7, json.RawMessage("[ 1]")),
 		`{"re":1,"ok":true,"data":{"messages":[]}}`: AppendReply(nil, 1, &wire.ChatSnapshot{}),
-		`{"re":7,"ok":false,"error":{"code":"rate_limited","message":"slow \"down\"","retryAfterMs":1200}}`: AppendError(nil, 7,
-			&wire.Error{Code: wire.CodeRateLimited, Message: `slow "down"`, RetryAfterMs: 1200}),
+		`{"re":7,"ok":false,"error":{"code":"muted","message":"slow \"down\"","retryAfterMs":1200}}`: AppendError(nil, 7,
+			&wire.Error{Code: wire.CodeMuted, Message: `slow "down"`, RetryAfterMs: 1200}),
 		`{"re":null,"ok":false,"error":{"code":"bad_json","message":"m","path":"p"}}`: AppendError(nil, 0,
 			wire.NewError(wire.CodeBadJSON, "m").At("p")),
 		`{"re":7,"ok":false,"error":{"code":"internal","message":"the reply could not be written"}}`: AppendReply(nil, 7,
@@ -254,7 +260,8 @@ func TestEncodingAgrees(t *testing.T) {
 func TestAnswerAgrees(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		want := wire.AnswerData{
-			Question: rapid.IntRange(1, wire.QuestionsMax).Draw(t, "question"), Key: rapid.StringMatching(`[ -~]{1,64}`).Draw(t, "key"),
+			Question: rapid.IntRange(1, wire.QuestionsMax).Draw(t, "question"),
+			Key:      rapid.StringMatching(`[ -~]{1,64}`).Draw(t, "key"),
 		}
 		want.Answer, _ = json.Marshal(rapid.String().Draw(t, "answer"))
 		in, err := json.Marshal(want)
@@ -324,7 +331,7 @@ func BenchmarkAppend(b *testing.B) {
 	var dst []byte
 	b.Run("event", func(b *testing.B) {
 		b.ReportAllocs()
-		msg := &wire.ChatMessage{ID: "m1", User: "u1", Name: "Ada", Role: wire.RoleParticipant, Text: "hello everybody", TS: 1}
+		msg := &wire.ChatMessage{ID: "m1", User: "u1", Name: "Ada", Role: wire.RoleHost, Text: "hello everybody", TS: 1}
 		for b.Loop() {
 			dst = AppendEvent(dst[:0], wire.EvChatMessage, "r1", 17, 1764000000000, msg)
 		}
@@ -336,4 +343,15 @@ func BenchmarkAppend(b *testing.B) {
 			dst = AppendReply(dst[:0], 12, reply)
 		}
 	})
+}
+
+func TestWarm(t *testing.T) {
+	if err := Warm(); err != nil {
+		t.Fatal(err)
+	}
+	for op := range payloads {
+		if body, fail := DecodeData(wire.Op(op), []byte(`{}`)); body == nil && fail == nil && payloads[op] != nil {
+			t.Errorf("%v: neither data nor a fault", wire.Op(op))
+		}
+	}
 }

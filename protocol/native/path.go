@@ -9,7 +9,8 @@ import (
 	"lectern/protocol/wire"
 )
 
-// pathAt is the path ("questions[3].type") of the innermost value of data that holds the byte at pos; "" for data itself.
+// pathAt is the path ("questions[3].type") of the innermost value of data that holds the byte at pos; "" for data
+// itself.
 func pathAt(data []byte, pos int) string {
 	s := scanner{in: data}
 	s.space()

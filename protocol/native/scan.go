@@ -12,8 +12,8 @@ type scanner struct {
 	depth int
 }
 
-// Valid is true when text is one JSON value of at most DepthMax levels in valid UTF-8, with white space around it at most.
-// Escaped lone surrogates are refused, since no UTF-8 can carry them on.
+// Valid is true when text is one JSON value of at most DepthMax levels in valid UTF-8, with white space around it
+// at most. Escaped lone surrogates are refused, since no UTF-8 can carry them on.
 func Valid(text []byte) bool {
 	s := scanner{in: text}
 	s.space()

@@ -62,13 +62,13 @@ type Verdict struct {
 // Result says how to go on after a Feed.
 type Result struct {
 	Action    Action // Continue, HandOff or Close
-	Raw       []byte // HandOff: every byte read so far; borrowed from in or owned by nobody else: use or copy it at once
+	Raw       []byte // HandOff: every byte read so far; it may lie in in, so use or copy it at once
 	CloseCode uint16 // Close of an open WebSocket: the code that went over the wire; 1005 if the peer's had none
 	Err       error  // Close: the breach, an *http1.Error or *ws.Error; nil after an orderly close or a Reject
 }
 
-// Sink gets what a connection brings. Its methods are called during Feed, on Feed's goroutine. It may call Machine.Close and
-// Machine.Abort, nothing else of the Machine's that changes it.
+// Sink gets what a connection brings. Its methods are called during Feed, on Feed's goroutine. It may call
+// Machine.Close and Machine.Abort, nothing else of the Machine's that changes it.
 type Sink interface {
 	// Head judges a well-formed WebSocket handshake. req may be kept. Requests that are no handshake are handed off
 	// without asking.
@@ -83,8 +83,8 @@ type Sink interface {
 	PeerClosed(code uint16, reason string)
 }
 
-// Flusher is implemented by a Sink that writes to the connection during Feed. Flush takes over what must be written first
-// and returns the buffer to go on with, usually out[:0].
+// Flusher is implemented by a Sink that writes to the connection during Feed. Flush takes over what must be written
+// first and returns the buffer to go on with, usually out[:0].
 type Flusher interface {
 	Flush(out []byte) []byte
 }
@@ -119,9 +119,9 @@ func (m *Machine) BufferedBytes() int { return cap(m.head) + m.reader.BufferedBy
 // Idle is true for an open connection that is not inside a frame or a message.
 func (m *Machine) Idle() bool { return m.state == Open && m.reader.Idle() }
 
-// Feed takes bytes as they came, cut anywhere. in is borrowed and is unmasked in place: its content is lost. What has to
-// be written is appended to out. After a Result other than Continue the Machine takes no more bytes: it answers
-// with the same action again.
+// Feed takes bytes as they came, cut anywhere. in is borrowed and is unmasked in place: its content is lost. What
+// has to be written is appended to out. After a Result other than Continue the Machine takes no more bytes: it
+// answers with the same action again.
 func (m *Machine) Feed(in []byte, sink Sink, out []byte) ([]byte, Result) {
 	switch m.state {
 	case AwaitHead:

@@ -47,7 +47,8 @@ func (s *sink) String() string { return strings.Join(s.calls, "; ") }
 
 func accepting() *sink { return &sink{verdict: Verdict{Action: Upgrade, AllowDeflate: true}} }
 
-// feed gives stream to a Machine, cut as cut says, poisoning each piece afterwards, until a Result other than Continue.
+// feed gives stream to a Machine, cut as cut says, poisoning each piece afterwards, until a Result other than
+// Continue.
 func feed(m *Machine, stream []byte, s Sink, cut func(int) int) ([]byte, Result) {
 	var out []byte
 	for len(stream) > 0 {
@@ -158,7 +159,8 @@ func TestRefusals(t *testing.T) {
 		for _, cut := range []func(int) int{all, one} {
 			m := New(&Config{})
 			out, res := feed(m, c.in, &sink{verdict: c.verdict}, cut)
-			if res.Action != Close || !bytes.HasPrefix(out, []byte(c.want)) || (res.Err != nil) != c.isErr || m.State() != Closed {
+			if res.Action != Close || !bytes.HasPrefix(out, []byte(c.want)) || (res.Err != nil) != c.isErr ||
+				m.State() != Closed {
 				t.Errorf("%s: %+v, wrote %q", name, res, out)
 			}
 		}
@@ -170,7 +172,8 @@ func TestDeflateIsNegotiated(t *testing.T) {
 	s := accepting()
 	m := New(&Config{})
 	out, _ := feed(m, join(handshake("/ws", offer), zipped), s, one)
-	if !m.Deflate() || !strings.Contains(string(out), "client_no_context_takeover") || !strings.Contains(s.String(), `"hello"`) {
+	if !m.Deflate() || !strings.Contains(string(out), "client_no_context_takeover") ||
+		!strings.Contains(s.String(), `"hello"`) {
 		t.Errorf("deflate %v, calls %s, wrote %q", m.Deflate(), s, out)
 	}
 	s = &sink{verdict: Verdict{Action: Upgrade}}
@@ -258,7 +261,8 @@ func (f *flusher) Message(_ bool, p []byte) {
 func TestFlushKeepsTheOrder(t *testing.T) {
 	f := &flusher{}
 	f.verdict = Verdict{Action: Upgrade}
-	out, _ := feed(New(&Config{}), join(handshake("/ws"), control(ws.OpPing, "1"), text("2"), control(ws.OpPing, "3")), f, all)
+	stream := join(handshake("/ws"), control(ws.OpPing, "1"), text("2"), control(ws.OpPing, "3"))
+	out, _ := feed(New(&Config{}), stream, f, all)
 	got := afterHead(t, append(f.wire, out...))
 	want := join(ws.AppendPong(nil, []byte("1")), ws.AppendText(nil, []byte("2")), ws.AppendPong(nil, []byte("3")))
 	if !bytes.Equal(got, want) {
@@ -294,7 +298,8 @@ func FuzzSession(f *testing.F) {
 		a, b := accepting(), accepting()
 		outA, resA := feed(New(cfg), stream, a, all)
 		outB, resB := feed(New(cfg), stream, b, random(seed))
-		if a.String() != b.String() || !bytes.Equal(outA, outB) || resA.Action != resB.Action || resA.CloseCode != resB.CloseCode {
+		if a.String() != b.String() || !bytes.Equal(outA, outB) || resA.Action != resB.Action ||
+			resA.CloseCode != resB.CloseCode {
 			t.Fatalf("whole: %s %+v %q\ncut: %s %+v %q", a, resA, outA, b, resB, outB)
 		}
 		if resA.Action == HandOff && (!bytes.Equal(resA.Raw, stream) || !bytes.HasPrefix(stream, resB.Raw)) {

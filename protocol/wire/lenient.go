@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// questionTypeAliases are the names that other tools and people use, folded by foldAlias. A name that means different things
-// to different tools stands for what most of them mean.
+// questionTypeAliases are the names that other tools and people use, folded by foldAlias. A name that means
+// different things to different tools stands for what most of them mean.
 var questionTypeAliases = map[string]QuestionType{
 	"singlechoice": SingleChoice, "single": SingleChoice, "mc": SingleChoice, "choice": SingleChoice, "quiz": SingleChoice,
 	"radio": SingleChoice, "singleselect": SingleChoice, "singleanswer": SingleChoice,
@@ -23,8 +23,8 @@ var questionTypeAliases = map[string]QuestionType{
 
 var foldAlias = strings.NewReplacer("_", "", "-", "", " ", "", "/", "")
 
-// UnmarshalText accepts a type by its own name or by a usual other one ("multi_choice", "truefalse", "short_answer" …) and makes it
-// canonical. An unknown name is kept, so that Validate can say which question has it.
+// UnmarshalText accepts a type by its own name or by a usual other one ("multi_choice", "truefalse", "short_answer"
+// …) and makes it canonical. An unknown name is kept, so that Validate can say which question has it.
 func (t *QuestionType) UnmarshalText(text []byte) error {
 	if known, ok := questionTypeAliases[foldAlias.Replace(strings.ToLower(string(text)))]; ok {
 		*t = known
@@ -34,8 +34,8 @@ func (t *QuestionType) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// UnmarshalJSON accepts {"quizId":…}, {"quiz":{…}}, a quiz as the data itself ({"title":…,"questions":[…]}), and the id of a stored
-// quiz as a string, alone or under quiz. Nothing of data is kept.
+// UnmarshalJSON accepts {"quizId":…}, {"quiz":{…}}, a quiz as the data itself ({"title":…,"questions":[…]}), and
+// the id of a stored quiz as a string, alone or under quiz. Nothing of data is kept.
 func (d *QuizCreateData) UnmarshalJSON(data []byte) error {
 	var id string
 	if json.Unmarshal(data, &id) == nil {
@@ -70,7 +70,8 @@ func (d *QuizCreateData) UnmarshalJSON(data []byte) error {
 
 func isNull(raw []byte) bool { return len(raw) == 0 || bytes.Equal(raw, []byte("null")) }
 
-// asDataError turns an error of encoding/json into an invalid_data error with the member's path, as far as that is known.
+// asDataError turns an error of encoding/json into an invalid_data error with the member's path, as far as that is
+// known.
 func asDataError(err error, path string) *Error {
 	var own *Error
 	if errors.As(err, &own) {

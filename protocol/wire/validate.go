@@ -31,8 +31,8 @@ const (
 
 // Payload is the data of an op.
 type Payload interface {
-	// Validate is nil when every member is within its limits; otherwise an error with code invalid_data or too_large whose Path
-	// names the first faulty member. It changes nothing and does no I/O.
+	// Validate is nil when every member is within its limits; otherwise an error with code invalid_data or
+	// too_large whose Path names the first faulty member. It changes nothing and does no I/O.
 	Validate() *Error
 }
 
@@ -57,8 +57,8 @@ func validToken(id string, bytesMax int) bool {
 	return true
 }
 
-// ValidName is true for a display name: 1 to NameCharsMax characters, not only white space, no control characters. Whether it is
-// decent or taken is for the room to say.
+// ValidName is true for a display name: 1 to NameCharsMax characters, not only white space, no control characters.
+// Whether it is decent or taken is for the room to say.
 func ValidName(name string) bool {
 	return utf8.ValidString(name) && utf8.RuneCountInString(name) <= NameCharsMax && strings.TrimSpace(name) != "" &&
 		!hasControls(name, "")
@@ -72,8 +72,8 @@ func hasControls(s, allowed string) bool {
 // ownEvents are the prefixes of event names that only the server may use.
 var ownEvents = [...]string{"quiz", "chat", "mod", "room", "progress", "notify"}
 
-// ValidPublishEvent is true for [a-z0-9][a-z0-9:._-]{0,63} outside the server's own names: quiz, chat, mod, room, progress and
-// notify, alone or followed by a colon and more.
+// ValidPublishEvent is true for [a-z0-9][a-z0-9:._-]{0,63} outside the server's own names: quiz, chat, mod, room,
+// progress and notify, alone or followed by a colon and more.
 func ValidPublishEvent(name string) bool {
 	if name == "" || len(name) > EventNameBytesMax {
 		return false

@@ -65,7 +65,8 @@ func (q *Quiz) checkHead() *Error {
 	default:
 		return invalid("settings.scoring", "scoring must be kahoot, linear, flat or wayground")
 	}
-	if fault := checkRange("settings.leaderboardTop", int64(q.Settings.LeaderboardTop), 0, LeaderboardTopMax); fault != nil {
+	top := int64(q.Settings.LeaderboardTop)
+	if fault := checkRange("settings.leaderboardTop", top, 0, LeaderboardTopMax); fault != nil {
 		return fault
 	}
 	if len(q.Questions) == 0 {

@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// TestNumbersNeverChange compares every number and word that others rely on with testdata/wire.golden. New ones are added at the
-// end of their kind there; a changed or missing line breaks clients and recorded sessions.
+// TestNumbersNeverChange compares every number and word that others rely on with testdata/wire.golden. New ones are
+// added at the end of their kind there; a changed or missing line breaks clients and recorded sessions.
 func TestNumbersNeverChange(t *testing.T) {
 	var b strings.Builder
 	for i := range OpCount {
@@ -92,79 +92,82 @@ func ptr[T any](v T) *T { return &v }
 
 func long(n int) string { return strings.Repeat("ä", n) }
 
+var raw = json.RawMessage("1")
+
+var validateCases = []struct {
+	in   Payload
+	path string // "" for good data
+}{
+	{&AuthData{Token: "t"}, ""},
+	{&AuthData{Name: "Ada"}, ""},
+	{&AuthData{}, "token"},
+	{&AuthData{Token: long(TokenBytesMax)}, "token"},
+	{&AuthData{Name: long(41)}, "name"},
+	{&AuthData{Name: "a\x00b"}, "name"},
+	{&TimeSyncData{T0: -1}, ""},
+	{&JoinData{}, ""},
+	{&JoinData{Since: ptr(uint64(5)), Epoch: "e-1", Name: long(40)}, ""},
+	{&JoinData{Since: ptr(uint64(1 << 60))}, "since"},
+	{&JoinData{Epoch: "a b"}, "epoch"},
+	{&JoinData{Name: " \t"}, "name"},
+	{&PublishData{Event: "cursor:move.v2", Payload: raw}, ""},
+	{&PublishData{Event: "quizzes", Payload: raw}, ""},
+	{&PublishData{Event: "a"}, ""},
+	{&PublishData{Event: ""}, "event"},
+	{&PublishData{Event: "Cursor"}, "event"},
+	{&PublishData{Event: ":a"}, "event"},
+	{&PublishData{Event: strings.Repeat("a", 65)}, "event"},
+	{&PublishData{Event: "quiz:start"}, "event"},
+	{&PublishData{Event: "notify"}, "event"},
+	{&PublishData{Event: "mod:x"}, "event"},
+	{&PublishData{Event: "a", Payload: make([]byte, PublishBytesMax+1)}, "payload"},
+	{&PublishData{Event: "a", Key: long(64)}, "key"},
+	{&PresenceData{}, ""},
+	{&PresenceData{Mode: "page", Limit: 100, After: "u"}, ""},
+	{&PresenceData{Mode: "all"}, "mode"},
+	{&PresenceData{Limit: -1}, "limit"},
+	{&QuizCreateData{QuizID: "q"}, ""},
+	{&QuizCreateData{}, "quizId"},
+	{&QuizCreateData{QuizID: "q", Quiz: &Quiz{}}, "quizId"},
+	{&QuizCreateData{Quiz: &Quiz{}}, "quiz.title"},
+	{&QuizExtendData{}, ""},
+	{&QuizExtendData{ByMs: 999}, "byMs"},
+	{&QuizLockData{}, ""},
+	{&AnswerData{Question: 1, Answer: raw, Key: "k"}, ""},
+	{&AnswerData{Question: 501, Answer: raw, Key: "k"}, "question"},
+	{&AnswerData{Question: 1, Key: "k"}, "answer"},
+	{&AnswerData{Question: 1, Answer: make([]byte, AnswerBytesMax+1), Key: "k"}, "answer"},
+	{&AnswerData{Question: 1, Answer: raw}, "key"},
+	{&AnswerData{Question: 1, Answer: raw, Key: strings.Repeat("k", 65)}, "key"},
+	{&ChatSendData{Text: long(2000)}, ""},
+	{&ChatSendData{Text: long(2001)}, "text"},
+	{&ChatSendData{Text: "a\x1b[0m"}, "text"},
+	{&ChatSendData{Text: "a", ReplyTo: long(65)}, "replyTo"},
+	{&ChatEditData{ID: "m", Text: "a\nb"}, ""},
+	{&ChatEditData{Text: "a"}, "id"},
+	{&ChatIDData{ID: "m"}, ""},
+	{&ChatIDData{ID: "m\n"}, "id"},
+	{&ChatReactData{ID: "m", Emoji: "👩‍👩‍👧‍👦"}, ""},
+	{&ChatReactData{ID: "m"}, "emoji"},
+	{&ChatReactData{ID: "m", Emoji: "a b"}, "emoji"},
+	{&ChatReactData{Emoji: "👍"}, "id"},
+	{&ChatPinData{ID: "m"}, ""},
+	{&ChatTypingData{}, ""},
+	{&ChatHistoryData{Limit: 101}, "limit"},
+	{&ModUserData{User: "u", DurationMs: 1000, Reason: "r"}, ""},
+	{&ModUserData{}, "user"},
+	{&ModUserData{User: "u", DurationMs: -1}, "durationMs"},
+	{&ModUserData{User: "u", Reason: long(201)}, "reason"},
+	{&ModSlowData{EveryMs: SlowMsMax + 1}, "everyMs"},
+	{&ModLockdownData{}, ""},
+	{&ProgressData{Unit: "u", Done: 2, Total: 2}, ""},
+	{&ProgressData{Done: 2, Total: 2}, "unit"},
+	{&ProgressData{Unit: "u", Done: 3, Total: 2}, "done"},
+	{&ProgressData{Unit: "u", Total: -1}, "total"},
+}
+
 func TestValidate(t *testing.T) {
-	raw := json.RawMessage("1")
-	for i, c := range []struct {
-		in   Payload
-		path string // "" for good data
-	}{
-		{&AuthData{Token: "t"}, ""},
-		{&AuthData{Name: "Ada"}, ""},
-		{&AuthData{}, "token"},
-		{&AuthData{Token: long(TokenBytesMax)}, "token"},
-		{&AuthData{Name: long(41)}, "name"},
-		{&AuthData{Name: "a\x00b"}, "name"},
-		{&TimeSyncData{T0: -1}, ""},
-		{&JoinData{}, ""},
-		{&JoinData{Since: ptr(uint64(5)), Epoch: "e-1", Name: long(40)}, ""},
-		{&JoinData{Since: ptr(uint64(1 << 60))}, "since"},
-		{&JoinData{Epoch: "a b"}, "epoch"},
-		{&JoinData{Name: " \t"}, "name"},
-		{&PublishData{Event: "cursor:move.v2", Payload: raw}, ""},
-		{&PublishData{Event: "quizzes", Payload: raw}, ""},
-		{&PublishData{Event: "a"}, ""},
-		{&PublishData{Event: ""}, "event"},
-		{&PublishData{Event: "Cursor"}, "event"},
-		{&PublishData{Event: ":a"}, "event"},
-		{&PublishData{Event: strings.Repeat("a", 65)}, "event"},
-		{&PublishData{Event: "quiz:start"}, "event"},
-		{&PublishData{Event: "notify"}, "event"},
-		{&PublishData{Event: "mod:x"}, "event"},
-		{&PublishData{Event: "a", Payload: make([]byte, PublishBytesMax+1)}, "payload"},
-		{&PublishData{Event: "a", Key: long(64)}, "key"},
-		{&PresenceData{}, ""},
-		{&PresenceData{Mode: "page", Limit: 100, After: "u"}, ""},
-		{&PresenceData{Mode: "all"}, "mode"},
-		{&PresenceData{Limit: -1}, "limit"},
-		{&QuizCreateData{QuizID: "q"}, ""},
-		{&QuizCreateData{}, "quizId"},
-		{&QuizCreateData{QuizID: "q", Quiz: &Quiz{}}, "quizId"},
-		{&QuizCreateData{Quiz: &Quiz{}}, "quiz.title"},
-		{&QuizExtendData{}, ""},
-		{&QuizExtendData{ByMs: 999}, "byMs"},
-		{&QuizLockData{}, ""},
-		{&AnswerData{Question: 1, Answer: raw, Key: "k"}, ""},
-		{&AnswerData{Question: 501, Answer: raw, Key: "k"}, "question"},
-		{&AnswerData{Question: 1, Key: "k"}, "answer"},
-		{&AnswerData{Question: 1, Answer: make([]byte, AnswerBytesMax+1), Key: "k"}, "answer"},
-		{&AnswerData{Question: 1, Answer: raw}, "key"},
-		{&AnswerData{Question: 1, Answer: raw, Key: strings.Repeat("k", 65)}, "key"},
-		{&ChatSendData{Text: long(2000)}, ""},
-		{&ChatSendData{Text: long(2001)}, "text"},
-		{&ChatSendData{Text: "a\x1b[0m"}, "text"},
-		{&ChatSendData{Text: "a", ReplyTo: long(65)}, "replyTo"},
-		{&ChatEditData{ID: "m", Text: "a\nb"}, ""},
-		{&ChatEditData{Text: "a"}, "id"},
-		{&ChatIDData{ID: "m"}, ""},
-		{&ChatIDData{ID: "m\n"}, "id"},
-		{&ChatReactData{ID: "m", Emoji: "👩‍👩‍👧‍👦"}, ""},
-		{&ChatReactData{ID: "m"}, "emoji"},
-		{&ChatReactData{ID: "m", Emoji: "a b"}, "emoji"},
-		{&ChatReactData{Emoji: "👍"}, "id"},
-		{&ChatPinData{ID: "m"}, ""},
-		{&ChatTypingData{}, ""},
-		{&ChatHistoryData{Limit: 101}, "limit"},
-		{&ModUserData{User: "u", DurationMs: 1000, Reason: "r"}, ""},
-		{&ModUserData{}, "user"},
-		{&ModUserData{User: "u", DurationMs: -1}, "durationMs"},
-		{&ModUserData{User: "u", Reason: long(201)}, "reason"},
-		{&ModSlowData{EveryMs: SlowMsMax + 1}, "everyMs"},
-		{&ModLockdownData{}, ""},
-		{&ProgressData{Unit: "u", Done: 2, Total: 2}, ""},
-		{&ProgressData{Done: 2, Total: 2}, "unit"},
-		{&ProgressData{Unit: "u", Done: 3, Total: 2}, "done"},
-		{&ProgressData{Unit: "u", Total: -1}, "total"},
-	} {
+	for i, c := range validateCases {
 		err := c.in.Validate()
 		if c.path == "" && err != nil || c.path != "" && (err == nil || err.Path != c.path || err.Message == "") {
 			t.Errorf("%d %T: got %+v, want a fault at %q", i, c.in, err, c.path)
@@ -229,8 +232,9 @@ func TestValidateQuiz(t *testing.T) {
 func TestQuestionTypeAliases(t *testing.T) {
 	for name, want := range map[string]QuestionType{
 		"single_choice": SingleChoice, "singleChoice": SingleChoice, "single": SingleChoice, "mc": SingleChoice,
-		"multiple_choice": MultipleChoice, "multiple": MultipleChoice, "multi_choice": MultipleChoice, "Multi-Select": MultipleChoice,
-		"true_false": TrueFalse, "True/False": TrueFalse, "truefalse": TrueFalse, "numerical": Numeric, "numeric": Numeric,
+		"multiple_choice": MultipleChoice, "multiple": MultipleChoice, "multi_choice": MultipleChoice,
+		"Multi-Select": MultipleChoice,
+		"true_false":   TrueFalse, "True/False": TrueFalse, "truefalse": TrueFalse, "numerical": Numeric, "numeric": Numeric,
 		"text": ShortText, "short_answer": ShortText, "poll": Poll, "essay": "essay", "": "",
 	} {
 		var got QuestionType

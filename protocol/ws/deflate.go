@@ -26,8 +26,9 @@ const inflateTail = "\x00\x00\xff\xff\x01\x00\x00\xff\xff"
 // ErrTooBig says that a message is beyond the limit once decompressed.
 var ErrTooBig = errors.New("ws: the decompressed message is too big")
 
-// finalBlocksMax bounds the streams within one message. A sender needs one at most; each costs the decoder a reset, so that a message of
-// nothing but empty final blocks (two bytes each) would burn a hundred times the processor time that its size suggests.
+// finalBlocksMax bounds the streams within one message. A sender needs one at most; each costs the decoder a reset,
+// so that a message of nothing but empty final blocks (two bytes each) would burn a hundred times the processor
+// time that its size suggests.
 const finalBlocksMax = 16
 
 var errBadDeflate = errors.New("ws: the compressed data is broken")
@@ -106,8 +107,8 @@ func (t *tailReader) ReadByte() (byte, error) {
 	return c, nil
 }
 
-// AppendInflated appends the decompressed message. Beyond bytesMax it stops and returns ErrTooBig; anything that is not
-// a DEFLATE stream gives another error. What was appended until then is in the result in both cases.
+// AppendInflated appends the decompressed message. Beyond bytesMax it stops and returns ErrTooBig; anything that is
+// not a DEFLATE stream gives another error. What was appended until then is in the result in both cases.
 func (f *Inflater) AppendInflated(dst, compressed []byte, bytesMax int) ([]byte, error) {
 	f.source = tailReader{data: compressed, tail: inflateTail}
 	defer func() { f.source = tailReader{} }()

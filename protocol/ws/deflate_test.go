@@ -91,7 +91,7 @@ func TestReaderRefusesBrokenCompression(t *testing.T) {
 	if _, err := run(&Config{}, true, bad, all); err != ErrUTF8 {
 		t.Errorf("invalid text: got %v", err)
 	}
-	later := join(AppendMasked(nil, OpText, false, false, []byte("a"), 1), AppendMasked(nil, OpContinuation, true, true, nil, 1))
+	later := join(AppendMasked(nil, OpText, false, false, nil, 1), AppendMasked(nil, OpContinuation, true, true, nil, 1))
 	if _, err := run(&Config{}, true, later, all); err != ErrReservedBits {
 		t.Errorf("rsv1 on a continuation: got %v", err)
 	}

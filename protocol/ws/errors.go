@@ -39,8 +39,8 @@ var (
 	ErrMessageTooBig = &Error{CloseTooBig, "message is too big"}
 )
 
-// ParseClose reads the payload of a close frame: no payload is CloseNoStatus; one byte, a code that must not be sent or
-// a reason that is not UTF-8 is an error (RFC 6455 sections 5.5.1 and 7.4).
+// ParseClose reads the payload of a close frame: no payload is CloseNoStatus; one byte, a code that must not be
+// sent or a reason that is not UTF-8 is an error (RFC 6455 sections 5.5.1 and 7.4).
 func ParseClose(payload []byte) (code uint16, reason string, err *Error) {
 	switch {
 	case len(payload) == 0:

@@ -7,11 +7,12 @@ import (
 
 const deflateName = "permessage-deflate"
 
-// deflateResponse accepts an offer. No context takeover in either direction, which a server may ask for unasked (RFC 7692
-// section 7.1.1): so a broadcast is deflated once for all, and no window is kept per connection.
+// deflateResponse accepts an offer. No context takeover in either direction, which a server may ask for unasked
+// (RFC 7692 section 7.1.1): so a broadcast is deflated once for all, and no window is kept per connection.
 const deflateResponse = deflateName + "; server_no_context_takeover; client_no_context_takeover"
 
-// ErrExtensions says that Sec-WebSocket-Extensions does not follow its grammar; the handshake must fail (RFC 6455 section 9.1).
+// ErrExtensions says that Sec-WebSocket-Extensions does not follow its grammar; the handshake must fail (RFC 6455
+// section 9.1).
 var ErrExtensions = errors.New("ws: Sec-WebSocket-Extensions is malformed")
 
 // NegotiateDeflate reads the values of a request's Sec-WebSocket-Extensions lines and answers the first offer of

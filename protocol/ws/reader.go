@@ -26,8 +26,8 @@ func (c *Config) messageMax() int {
 	return DefaultMessageBytesMax
 }
 
-// Handler gets what a Reader finds. Payloads are borrowed: they are valid until the method returns. A method that returns
-// false ends the Feed; the rest of its bytes is dropped.
+// Handler gets what a Reader finds. Payloads are borrowed: they are valid until the method returns. A method that
+// returns false ends the Feed; the rest of its bytes is dropped.
 type Handler interface {
 	// Message is a whole message, decompressed; a text is valid UTF-8.
 	Message(binary bool, payload []byte) bool
@@ -102,10 +102,10 @@ func (p *partial) recycle() {
 	partials.Put(p)
 }
 
-// Feed reads in, which may start and end anywhere in the stream, and tells h what it finds. in is borrowed and, at the
-// server's end, unmasked in place: its content is lost. Memory is taken for bytes that have arrived, never for a length that
-// was only announced, and a frame that is announced too long is refused before its payload comes. After an error the
-// connection must be closed with its code and the Reader not be fed again.
+// Feed reads in, which may start and end anywhere in the stream, and tells h what it finds. in is borrowed and, at
+// the server's end, unmasked in place: its content is lost. Memory is taken for bytes that have arrived, never for
+// a length that was only announced, and a frame that is announced too long is refused before its payload comes.
+// After an error the connection must be closed with its code and the Reader not be fed again.
 func (r *Reader) Feed(in []byte, h Handler) *Error {
 	for len(in) > 0 {
 		var more bool
@@ -122,8 +122,8 @@ func (r *Reader) Feed(in []byte, h Handler) *Error {
 	return nil
 }
 
-// whole is the fast path: an unfragmented frame that lies in in completely is handled where it lies. Anything else is left
-// to step.
+// whole is the fast path: an unfragmented frame that lies in in completely is handled where it lies. Anything else
+// is left to step.
 func (r *Reader) whole(in []byte, h Handler) (rest []byte, more bool, err *Error) {
 	frame, n, err := parseHeader(in, r.cfg.Client)
 	if err != nil {

@@ -2,8 +2,8 @@ package ws
 
 import "unicode/utf8"
 
-// utf8Check validates UTF-8 that comes in pieces and fails at the first byte after which the text can't become valid any
-// more. The zero value is ready.
+// utf8Check validates UTF-8 that comes in pieces and fails at the first byte after which the text can't become
+// valid any more. The zero value is ready.
 type utf8Check struct {
 	pending [utf8.UTFMax]byte // the start of a rune whose rest is still to come
 	n       uint8
