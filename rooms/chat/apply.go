@@ -8,8 +8,8 @@ import (
 	"lectern/rooms/effect"
 )
 
-// Apply makes what has happened true and tells the members. It is the only writer of recorded state and reads no clock,
-// so the same facts give the same state and the same events. A fact that is not the chat's is ignored.
+// Apply makes what has happened true and tells the members. It is the only writer of recorded state and reads no
+// clock, so the same facts give the same state and the same events. A fact that is not the chat's is ignored.
 func (m *Machine) Apply(f effect.Fact, out *effect.Effects) {
 	switch d := f.Data.(type) {
 	case *Sent:
@@ -56,8 +56,8 @@ func (m *Machine) applySent(at int64, d *Sent, out *effect.Effects) {
 	}
 }
 
-// noteSlow remembers when the author last wrote, while that matters. SlowMs comes from the fact, so that replay does not
-// depend on what moderation knows at the time.
+// noteSlow remembers when the author last wrote, while that matters. SlowMs comes from the fact, so that replay does
+// not depend on what moderation knows at the time.
 func (m *Machine) noteSlow(at int64, d *Sent) {
 	if d.SlowMs <= 0 {
 		return

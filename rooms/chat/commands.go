@@ -192,9 +192,11 @@ func (m *Machine) pin(env effect.Env, from effect.Caller, d *wire.ChatPinData, o
 	return nil
 }
 
-// setTyping tells the others that the caller is typing, at most once a second and user; the rest is dropped in silence, as
-// is a stop that no start went before.
-func (m *Machine) setTyping(env effect.Env, from effect.Caller, d *wire.ChatTypingData, out *effect.Effects) *wire.Error {
+// setTyping tells the others that the caller is typing, at most once a second and user; the rest is dropped in
+// silence, as is a stop that no start went before.
+func (m *Machine) setTyping(
+	env effect.Env, from effect.Caller, d *wire.ChatTypingData, out *effect.Effects,
+) *wire.Error {
 	if err := m.policy.MayWrite(from.User, from.Role, env.Now); err != nil {
 		return err
 	}
@@ -215,8 +217,8 @@ func (m *Machine) setTyping(env effect.Env, from effect.Caller, d *wire.ChatTypi
 	return nil
 }
 
-// sweepTyping forgets those whose last event no longer limits them. When hundreds type at once it may find nobody; then
-// all are forgotten, which costs a few extra volatile events and keeps the map bounded.
+// sweepTyping forgets those whose last event no longer limits them. When hundreds type at once it may find nobody;
+// then all are forgotten, which costs a few extra volatile events and keeps the map bounded.
 func (m *Machine) sweepTyping(now int64) {
 	for user, s := range m.typing {
 		if now-s.at >= typingMs {

@@ -127,8 +127,8 @@ func New(cfg Config, p Policy) *Machine {
 	}
 }
 
-// Handle carries out one command of a member: it replies or refuses, and records what has happened. body is a pointer to
-// the op's payload type, or nil where the op's data may be left out.
+// Handle carries out one command of a member: it replies or refuses, and records what has happened. body is a pointer
+// to the op's payload type, or nil where the op's data may be left out.
 func (m *Machine) Handle(env effect.Env, from effect.Caller, op wire.Op, body any, out *effect.Effects) {
 	var reply any
 	var err *wire.Error

@@ -17,8 +17,8 @@ const (
 	emojiBytesMax   = 32
 )
 
-// mentions lists the users whom text mentions, without the author: @Name, the longest name that somebody has counts, so
-// that names of several words work.
+// mentions lists the users whom text mentions, without the author: @Name, the longest name that somebody has counts,
+// so that names of several words work.
 func (m *Machine) mentions(text, author string) []string {
 	var users []string
 	rest := text
@@ -60,8 +60,8 @@ func (m *Machine) mentioned(text string) []string {
 	return nil
 }
 
-// nameCandidates lists what at the beginning of text could be a name, longest first: up to four words, each end with and
-// without the punctuation that follows it.
+// nameCandidates lists what at the beginning of text could be a name, longest first: up to four words, each end with
+// and without the punctuation that follows it.
 func nameCandidates(text string) []string {
 	var ends []int
 	runes, inWord := 0, false
@@ -96,7 +96,8 @@ func nameCandidates(text string) []string {
 	return names
 }
 
-// endOfWord is where the scan of nameCandidates ended: at an at-sign, a line's end, the longest name or the text's end.
+// endOfWord is where the scan of nameCandidates ended: at an at-sign, a line's end, the longest name or the text's
+// end.
 func endOfWord(text string) int {
 	runes := 0
 	for i, r := range text {
@@ -107,8 +108,8 @@ func endOfWord(text string) int {
 	return len(text)
 }
 
-// ValidEmoji is true for one emoji: at most 8 runes of symbols, joiners, variation selectors, skin tones, keycaps and tags,
-// at least one of which is a symbol. Letters, digits of their own, blanks and control characters are not.
+// ValidEmoji is true for one emoji: at most 8 runes of symbols, joiners, variation selectors, skin tones, keycaps and
+// tags, at least one of which is a symbol. Letters, digits of their own, blanks and control characters are not.
 func ValidEmoji(s string) bool {
 	if s == "" || len(s) > emojiBytesMax || !utf8.ValidString(s) || utf8.RuneCountInString(s) > emojiRunesMax {
 		return false

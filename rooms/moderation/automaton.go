@@ -5,9 +5,9 @@ import (
 	"slices"
 )
 
-// automaton finds many patterns in one pass (Aho and Corasick, "Efficient string matching", CACM 18(6), 1975). It works
-// on symbols, that is on letters whose repetitions are counted, so "fuuuck" takes the path of "fuck"; whether the counts
-// are enough is looked at when a path ends. After build it is immutable.
+// automaton finds many patterns in one pass (Aho and Corasick, "Efficient string matching", CACM 18(6), 1975). It
+// works on symbols, that is on letters whose repetitions are counted, so "fuuuck" takes the path of "fuck"; whether
+// the counts are enough is looked at when a path ends. After build it is immutable.
 type automaton struct {
 	nodes    []node
 	patterns []pattern

@@ -56,8 +56,8 @@ type Removed struct {
 	Reason string `json:"reason,omitempty"`
 }
 
-// Removal says whether a fact means that a user is to be taken out of the room, and the code that its connections close
-// with. The room does so after the outputs of the fact, so that the user still learns why.
+// Removal says whether a fact means that a user is to be taken out of the room, and the code that its connections
+// close with. The room does so after the outputs of the fact, so that the user still learns why.
 func Removal(f effect.Fact) (user string, code wire.CloseCode, ok bool) {
 	switch d := f.Data.(type) {
 	case *Kicked:

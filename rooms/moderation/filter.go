@@ -21,9 +21,9 @@ const (
 	listLineBytes = 4096
 )
 
-// Words are the lists of a Filter. An entry is a word or a phrase; a star at an end means that the word may go on there:
-// "word" is the whole word, "word*" what begins with it, "*word*" what contains it. Entries are folded like text, so one
-// spelling is enough.
+// Words are the lists of a Filter. An entry is a word or a phrase; a star at an end means that the word may go on
+// there: "word" is the whole word, "word*" what begins with it, "*word*" what contains it. Entries are folded like
+// text, so one spelling is enough.
 type Words struct {
 	Deny  []string
 	Allow []string // innocent words: nothing inside them counts
@@ -38,8 +38,8 @@ type Match struct {
 // Filter finds unwanted words. It is immutable and may be used from any goroutine.
 type Filter struct{ a *automaton }
 
-// NewFilter makes a filter. Entries without a letter or digit are left out, as are those beyond 100 characters or 100,000
-// entries.
+// NewFilter makes a filter. Entries without a letter or digit are left out, as are those beyond 100 characters or
+// 100,000 entries.
 func NewFilter(w Words) *Filter {
 	f := &Filter{a: newAutomaton()}
 	for _, word := range w.Deny {
@@ -70,8 +70,8 @@ func (f *Filter) insert(word string, allow bool) {
 	f.a.insert(p)
 }
 
-// ReadWords reads a word list: an entry a line; a line that begins with + is an innocent word, one that begins with # a
-// comment; blank lines don't count. The error names the line.
+// ReadWords reads a word list: an entry a line; a line that begins with + is an innocent word, one that begins with #
+// a comment; blank lines don't count. The error names the line.
 func ReadWords(r io.Reader) (Words, error) {
 	var w Words
 	s := bufio.NewScanner(r)
@@ -270,5 +270,5 @@ func (f *Filter) CheckText(text string) *wire.Error {
 	if len(f.Check(text)) == 0 {
 		return nil
 	}
-	return wire.NewError(wire.CodeTextRejected, "this text holds a word that is not wanted here; say it differently").At("text")
+	return wire.NewError(wire.CodeTextRejected, "say it without the word that is not wanted here").At("text")
 }

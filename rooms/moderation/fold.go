@@ -9,10 +9,11 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// Folding turns text into what it looks like to a reader: each original rune becomes no symbol (it is invisible), one or
-// more letters and digits, or a separator. Order: NFKC's compatibility mappings, marks and invisible runes off, case
-// folding, then the skeleton of UTS #39 for what is not ASCII. Folding one rune needs no neighbours (marks are dropped, so
-// composition does not matter), which keeps the way back to the original positions trivial and allows a table.
+// Folding turns text into what it looks like to a reader: each original rune becomes no symbol (it is invisible), one
+// or more letters and digits, or a separator. Order: NFKC's compatibility mappings, marks and invisible runes off,
+// case folding, then the skeleton of UTS #39 for what is not ASCII. Folding one rune needs no neighbours (marks are
+// dropped, so composition does not matter), which keeps the way back to the original positions trivial and allows a
+// table.
 
 // separator stands for everything between words in folded text.
 const separator = ' '
@@ -76,8 +77,8 @@ func foldSlow(r rune) string {
 	return string(separator)
 }
 
-// foldLetter folds the case of one decomposed rune and looks its skeleton up. An ASCII letter is never replaced (UTS #39
-// takes m for rn and 1 for l, which would make "pom" a bad word).
+// foldLetter folds the case of one decomposed rune and looks its skeleton up. An ASCII letter is never replaced (UTS
+// #39 takes m for rn and 1 for l, which would make "pom" a bad word).
 func foldLetter(b *strings.Builder, r rune) {
 	if !unicode.IsLetter(r) && !unicode.IsNumber(r) {
 		if s := asciiSkeleton(r); s != "" {
@@ -132,8 +133,8 @@ func asciiSkeleton(r rune) string {
 	return b.String()
 }
 
-// enclosedLetter reads the squared and circled letters that have no compatibility mapping (regional indicators, negative
-// circled and squared letters); zero for any other rune.
+// enclosedLetter reads the squared and circled letters that have no compatibility mapping (regional indicators,
+// negative circled and squared letters); zero for any other rune.
 func enclosedLetter(r rune) rune {
 	for _, first := range []rune{0x1F150, 0x1F170, 0x1F1E6} {
 		if r >= first && r < first+26 {
@@ -143,8 +144,8 @@ func enclosedLetter(r rune) rune {
 	return 0
 }
 
-// invisible is true for what leaves no trace on the screen: zero-width and bidirectional controls, variation selectors,
-// tags, fillers.
+// invisible is true for what leaves no trace on the screen: zero-width and bidirectional controls, variation
+// selectors, tags, fillers.
 func invisible(r rune) bool {
 	switch r {
 	case 0x00AD, 0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0:
@@ -216,7 +217,8 @@ func (f *folded) addBlank(at int32) {
 }
 
 // foldText folds a text. A digit or sign is read as a letter only in a token (what stands between blanks) that has a
-// letter, so that numbers stay numbers; of the signs, ! | + only in front of a letter or digit, so that "no!" stays "no".
+// letter, so that numbers stay numbers; of the signs, ! | + only in front of a letter or digit, so that "no!" stays
+// "no".
 func foldText(runes []rune, one reading) folded {
 	f := folded{symbols: make([]symbol, 0, len(runes)+2)}
 	f.addBlank(0)

@@ -231,8 +231,8 @@ func (m *Machine) record(f effect.Fact, out *effect.Effects) {
 	m.Apply(f, out)
 }
 
-// Apply makes what has happened true and tells those whom it concerns. It is the only writer of state and reads no clock.
-// A fact that is not moderation's is ignored.
+// Apply makes what has happened true and tells those whom it concerns. It is the only writer of state and reads no
+// clock. A fact that is not moderation's is ignored.
 func (m *Machine) Apply(f effect.Fact, out *effect.Effects) {
 	switch d := f.Data.(type) {
 	case *Muted:

@@ -26,9 +26,9 @@ const (
 	schemeOfAny     = "any://"
 )
 
-// CleanName makes a display name fit to be shown: NFC, blanks trimmed and collapsed, zero-width and bidirectional controls
-// and heaps of marks taken off. It refuses (name_rejected) what is empty then, has no letter, digit or symbol, is longer
-// than 40 characters, holds control characters, or holds an unwanted word.
+// CleanName makes a display name fit to be shown: NFC, blanks trimmed and collapsed, zero-width and bidirectional
+// controls and heaps of marks taken off. It refuses (name_rejected) what is empty then, has no letter, digit or
+// symbol, is longer than 40 characters, holds control characters, or holds an unwanted word.
 func (f *Filter) CleanName(name string) (string, *wire.Error) {
 	reject := func(why string) (string, *wire.Error) {
 		return "", wire.NewError(wire.CodeNameRejected, "%s", why).At("name")
@@ -81,9 +81,9 @@ func (f *Filter) CleanName(name string) (string, *wire.Error) {
 
 var linkPattern = sync.OnceValue(xurls.Relaxed)
 
-// Links lists the hosts of the links in text, in lower case and in order, each once, at most 10. A bare domain counts when
-// its top-level domain exists; an address of e-mail does not. In a text full of dots only the first 2 KiB of candidates
-// are searched for bare domains; what has a scheme is found everywhere.
+// Links lists the hosts of the links in text, in lower case and in order, each once, at most 10. A bare domain counts
+// when its top-level domain exists; an address of e-mail does not. In a text full of dots only the first 2 KiB of
+// candidates are searched for bare domains; what has a scheme is found everywhere.
 func Links(text string) []string {
 	var hosts []string
 	budget := linkPatternMax

@@ -1,11 +1,11 @@
-// Package presence knows who is in a room now: counts, samples, pages and look-ups by name. It is volatile: nothing of it
-// is recorded, and after a restart it fills again as the members come back.
+// Package presence knows who is in a room now: counts, samples, pages and look-ups by name. It is volatile: nothing of
+// it is recorded, and after a restart it fills again as the members come back.
 //
-// Joining and leaving cost O(1) and tell nobody: members hear a count, at most twice a second, because N members who each
-// hear of each other are N² messages. Whoever wants names asks for a sample or a page.
+// Joining and leaving cost O(1) and tell nobody: members hear a count, at most twice a second, because N members who
+// each hear of each other are N² messages. Whoever wants names asks for a sample or a page.
 //
-// Memory: under 200 bytes for a member with one connection, beside its strings (a test counts them). The number of members
-// is limited by the room, not here.
+// Memory: under 200 bytes for a member with one connection, beside its strings (a test counts them). The number of
+// members is limited by the room, not here.
 //
 // Nothing here is safe for more than one goroutine; a Tracker belongs to its room's shard.
 package presence
@@ -56,8 +56,8 @@ func New() *Tracker {
 	}
 }
 
-// Join adds a connection of a user. A user who is there already takes the new name and role. first is true when it is the
-// user's first connection. A connection that is there already is moved to user. O(1).
+// Join adds a connection of a user. A user who is there already takes the new name and role. first is true when it is
+// the user's first connection. A connection that is there already is moved to user. O(1).
 func (t *Tracker) Join(conn wire.ConnID, user, name string, role wire.Role) (first bool) {
 	if i, there := t.conns[conn]; there {
 		if t.members[i].user == user {
@@ -83,8 +83,8 @@ func (t *Tracker) Join(conn wire.ConnID, user, name string, role wire.Role) (fir
 	return true
 }
 
-// Leave takes a connection out. last is true when the user has no other connection here; user is empty when the connection
-// was not here. O(1).
+// Leave takes a connection out. last is true when the user has no other connection here; user is empty when the
+// connection was not here. O(1).
 func (t *Tracker) Leave(conn wire.ConnID) (user string, last bool) {
 	i, there := t.conns[conn]
 	if !there {
@@ -205,8 +205,8 @@ func (t *Tracker) MemberOf(conn wire.ConnID) (v wire.MemberView, ok bool) {
 	return t.view(i), true
 }
 
-// ConnsOf calls yield for every connection of a user until it returns false. Use it with range. The Tracker must not be
-// changed meanwhile.
+// ConnsOf calls yield for every connection of a user until it returns false. Use it with range. The Tracker must not
+// be changed meanwhile.
 func (t *Tracker) ConnsOf(user string) func(yield func(wire.ConnID) bool) {
 	return func(yield func(wire.ConnID) bool) {
 		i, ok := t.users[user]
@@ -221,8 +221,8 @@ func (t *Tracker) ConnsOf(user string) func(yield func(wire.ConnID) bool) {
 	}
 }
 
-// Each calls yield for every member, in no particular order, until it returns false. Use it with range. The Tracker must
-// not be changed meanwhile.
+// Each calls yield for every member, in no particular order, until it returns false. Use it with range. The Tracker
+// must not be changed meanwhile.
 func (t *Tracker) Each() func(yield func(wire.MemberView) bool) {
 	return func(yield func(wire.MemberView) bool) {
 		for i := range t.members {

@@ -22,8 +22,8 @@ func clampLimit(limit int) int {
 	return min(limit, limitMax)
 }
 
-// Sample gives limit different members (1–100, 0 for 20), each set of them equally likely (Floyd's algorithm: Bentley and
-// Floyd, "A sample of brilliance", CACM 30(9), 1987). O(limit).
+// Sample gives limit different members (1–100, 0 for 20), each set of them equally likely (Floyd's algorithm: Bentley
+// and Floyd, "A sample of brilliance", CACM 30(9), 1987). O(limit).
 func (t *Tracker) Sample(rng effect.Random, limit int) []wire.MemberView {
 	limit = min(clampLimit(limit), len(t.members))
 	taken := make(map[int]bool, limit)
@@ -40,8 +40,8 @@ func (t *Tracker) Sample(rng effect.Random, limit int) []wire.MemberView {
 }
 
 // Page gives the limit members (1–100, 0 for 20) that follow the user id after, in order of user id. next is what to
-// give as after for the next page, empty on the last one. It keeps no order between calls, which would cost every join;
-// one pass with a heap of limit is O(n log limit), about a millisecond for 100,000 members.
+// give as after for the next page, empty on the last one. It keeps no order between calls, which would cost every
+// join; one pass with a heap of limit is O(n log limit), about a millisecond for 100,000 members.
 func (t *Tracker) Page(after string, limit int) (page []wire.MemberView, next string) {
 	limit = clampLimit(limit)
 	h := userHeap{t: t}

@@ -1,8 +1,8 @@
 // Package progress follows how far each participant has come in each unit of work (an exercise, a chapter), for the
 // teacher. It is event-sourced: a change is recorded as progress.updated, a repetition is not.
 //
-// Staff hear of each user and unit at most twice a second, always with the newest figures; a class of thousands that works
-// through a unit costs the teacher's connection a bounded number of events.
+// Staff hear of each user and unit at most twice a second, always with the newest figures; a class of thousands that
+// works through a unit costs the teacher's connection a bounded number of events.
 //
 // Bounds of one room (unit, overflow rule): UnitsMax units and EntriesMax pairs of user and unit (a further one is
 // refused).
@@ -34,8 +34,8 @@ type Updated struct {
 	Total int    `json:"total"`
 }
 
-// DecodeFact reads a recorded fact back as a *Updated. It is strict: an unknown kind, an unknown member or anything after
-// the object is an error.
+// DecodeFact reads a recorded fact back as a *Updated. It is strict: an unknown kind, an unknown member or anything
+// after the object is an error.
 func DecodeFact(kind string, data []byte) (any, error) {
 	if kind != KindUpdated {
 		return nil, fmt.Errorf("progress: unknown fact kind %q", kind)

@@ -68,8 +68,8 @@ func (l *Limiter) Forget(key string) {
 	delete(l.index, key)
 }
 
-// insert adds a key. The hand goes round the slots and reuses one whose bucket is full again; when none of the next few
-// is, it takes the one that soonest will be. So an insertion costs O(1) even while an attacker invents keys.
+// insert adds a key. The hand goes round the slots and reuses one whose bucket is full again; when none of the next
+// few is, it takes the one that soonest will be. So an insertion costs O(1) even while an attacker invents keys.
 func (l *Limiter) insert(key string, tat, now int64) {
 	victim := -1
 	for range min(probesMax, len(l.slots)) {

@@ -1,11 +1,11 @@
-// Package quota limits how often somebody may do something. It holds values, not policies: a Bucket is one limit for one
-// subject, a Limiter is one limit for many subjects named by a key (a user, an address). Time is an argument.
+// Package quota limits how often somebody may do something. It holds values, not policies: a Bucket is one limit for
+// one subject, a Limiter is one limit for many subjects named by a key (a user, an address). Time is an argument.
 //
-// Both use the generic cell rate algorithm (ITU-T I.371, annex A): one number, the theoretical arrival time, stands for
-// the whole bucket, so nothing has to be refilled by a timer.
+// Both use the generic cell rate algorithm (ITU-T I.371, annex A): one number, the theoretical arrival time, stands
+// for the whole bucket, so nothing has to be refilled by a timer.
 //
-// Limits: a Limiter keeps at most KeysMax keys (unit: keys); beyond that the one that is nearest to being full again is
-// forgotten, which can only be generous to its owner.
+// Limits: a Limiter keeps at most KeysMax keys (unit: keys); beyond that the one that is nearest to being full again
+// is forgotten, which can only be generous to its owner.
 //
 // Nothing here is safe for more than one goroutine.
 package quota
@@ -30,7 +30,8 @@ func (l Limit) burst() int64 {
 	return int64(l.Count)
 }
 
-// intervalUS is the time that one act takes to come back, in microseconds, rounded up so that the limit is never exceeded.
+// intervalUS is the time that one act takes to come back, in microseconds, rounded up so that the limit is never
+// exceeded.
 func (l Limit) intervalUS() int64 {
 	if l.Unlimited() {
 		return 0

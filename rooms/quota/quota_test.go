@@ -48,8 +48,8 @@ func TestBucketTable(t *testing.T) {
 	}
 }
 
-// TestBucketNeverGrantsTooMuch: in every window at most burst plus the window's share is granted, and waiting as told is
-// enough.
+// TestBucketNeverGrantsTooMuch: in every window at most burst plus the window's share is granted, and waiting as told
+// is enough.
 func TestBucketNeverGrantsTooMuch(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		l := Limit{
