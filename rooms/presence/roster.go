@@ -41,7 +41,7 @@ func (t *Tracker) Sample(rng effect.Random, limit int) []wire.MemberView {
 
 // Page gives the limit members (1–100, 0 for 20) that follow the user id after, in order of user id. next is what to
 // give as after for the next page, empty on the last one. It keeps no order between calls, which would cost every
-// join; one pass with a heap of limit is O(n log limit), about a millisecond for 100,000 members.
+// join; one pass with a heap of limit is O(n log limit), about three milliseconds for 100,000 members.
 func (t *Tracker) Page(after string, limit int) (page []wire.MemberView, next string) {
 	limit = clampLimit(limit)
 	h := userHeap{t: t}
