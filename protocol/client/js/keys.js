@@ -1,0 +1,10 @@
+/**
+ * A new idempotency key: 128 random bits in hex. `crypto.randomUUID` is left alone on purpose, for it exists only in
+ * secure contexts and a classroom often reaches its server by plain address.
+ * @returns {string}
+ */
+export function newKey() {
+  const bytes = new Uint8Array(16);
+  globalThis.crypto.getRandomValues(bytes);
+  return Array.from(bytes, (b) => b.toString(16).padStart(2, '0')).join('');
+}
