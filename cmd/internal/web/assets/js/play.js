@@ -1,0 +1,110 @@
+import { h, put, byId, banner, announce, focusHeading, typing } from './dom.js';
+import { t, explain } from './i18n.js';
+import { mountHeader } from './chrome.js';
+import { connect, playSlot } from './session.js';
+import { Game } from './game.js';
+import { Chat } from './chat.js';
+import { Answers } from './answers.js';
+import { makeView, keyOf } from './play-views.js';
+
+const tokens = playSlot.get();
+if (!tokens?.room) location.replace(tokens?.pin ? `/join?pin=${encodeURIComponent(tokens.pin)}` : '/');
+else main();
+
+function main() {
+  const client = connect(tokens, playSlot);
+  const room = client.join(tokens.room);
+  const answers = new Answers(room, tokens.room, () => render('answer'));
+  const game = new Game(room, (state, why) => {
+    if (why === 'snapshot' || why === 'resumed') answers.restore(state);
+    if (state.question) answers.at(state.question.number);
+    render(why);
+  });
+  const app = { client, room, game, answers, me: tokens.user, name: tokens.name, ended: null };
+  const chat = makeChat();
+  let view = null;
+  let chatOpen = false;
+  const stage = h('div', { class: 'stage' });
+  const redrawHeader = mountHeader(() => [h('span', { class: 'who' }, app.name), h('span', { class: 'grow' }), chatButton()]);
+
+  function makeChat() {
+    const c = new Chat(room, { me: tokens.user, onUnread: () => redrawHeader(), onClose: () => toggleChat(false) });
+    c.el.classList.add('drawer');
+    c.seen = () => chatOpen || matchMedia('(min-width: 64rem)').matches;
+    return c;
+  }
+
+  function chatButton() {
+    if (matchMedia('(min-width: 64rem)').matches) return [];
+    return h('button', { class: 'btn quiet', type: 'button', id: 'chat-button', 'aria-expanded': String(chatOpen), onclick: () => toggleChat(!chatOpen) },
+      t('chat.title'), chat.unread > 0 && h('span', { class: 'badge' }, String(chat.unread), h('span', { class: 'sr' }, ' ' + t('chat.unread'))));
+  }
+
+  function toggleChat(open) {
+    chatOpen = open;
+    chat.el.classList.toggle('open', open);
+    if (open) chat.read();
+    redrawHeader();
+    if (open) chat.input.focus();
+    else byId('chat-button')?.focus();
+  }
+
+  function render(why) {
+    const key = app.ended ? `ended:${app.ended.code}` : keyOf(app);
+    if (view?.key !== key) {
+      const first = view === null;
+      view?.stop?.();
+      view = makeView(key, app);
+      put(stage, view.el);
+      if (!first && !chatOpen) focusHeading(stage);
+      if (view.say) announce(view.say);
+    }
+    view.update?.(game.state, why);
+  }
+
+  function network() {
+    const offline = client.state === 'waiting' || client.state === 'connecting';
+    if (client.state === 'stopped' || !offline) banner('');
+    else if (game.state.phase !== 'connecting') banner(answers.kept() ? t('net.offlineKept') : t('net.offline'));
+    render('network');
+  }
+
+  client.on('state', (state) => {
+    // A short break is nobody's business: the banner waits for a second.
+    if (state === 'open') banner('');
+    else setTimeout(network, 1000);
+    if (state === 'open') render('network');
+  });
+  client.on('stopped', (why) => finish(why.code));
+  room.on('room:kicked', () => finish(4202));
+  room.on('room:closed', () => { if (game.state.phase !== 'ended') finish('closed'); });
+  room.on('refused', (error) => finish(error.code, explain(error)));
+
+  function finish(code, text) {
+    if (app.ended) return;
+    app.ended = { code, text };
+    banner('');
+    if (code !== 'closed') playSlot.clear();
+    client.close();
+    render('stopped');
+  }
+
+  addEventListener('keydown', (event) => {
+    if (event.key === 'Escape' && chatOpen) toggleChat(false);
+    else if (!typing(event) && !chatOpen) view?.key_?.(event);
+  });
+  document.addEventListener('language', () => {
+    chat.relabel();
+    view?.stop?.();
+    view = null;
+    render('language');
+    redrawHeader();
+  });
+  matchMedia('(min-width: 64rem)').addEventListener('change', redrawHeader);
+
+  byId('main').classList.add('with-chat');
+  put(byId('main'), stage, chat.el);
+  render('start');
+  document.title = t('play.title');
+  client.connect();
+}
