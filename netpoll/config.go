@@ -78,16 +78,10 @@ func (c Config) withDefaults() (Config, error) {
 			faults = append(faults, fmt.Errorf("netpoll: "+format, args...))
 		}
 	}
-	descriptors := descriptorLimit()
-	if c.ConnsMax == 0 {
-		c.ConnsMax = min(max(descriptors-descriptors/8-descriptorsSpare, 1), loopSlotsMax)
-	}
+	setDefault(&c.ConnsMax, loopSlotsMax)
 	complain(c.Loops < 1 || c.Loops > loopsMax, "loops must be between 1 and %d, not %d", loopsMax, c.Loops)
 	complain(c.ConnsMax < 1 || c.ConnsMax > loopSlotsMax,
 		"the largest number of connections must be between 1 and %d, not %d", loopSlotsMax, c.ConnsMax)
-	complain(c.ConnsMax > descriptors-descriptorsSpare,
-		"%d connections need at least %d descriptors but this process may open %d: raise the limit (ulimit -n) or lower "+
-			"the number of connections", c.ConnsMax, c.ConnsMax+descriptorsSpare, descriptors)
 	complain(c.OutboxHighBytes < 1<<10, "the outbox's high mark must be at least 1024 bytes, not %d", c.OutboxHighBytes)
 	complain(c.OutboxHardBytes < c.OutboxHighBytes,
 		"the outbox's hard limit (%d bytes) must not be below its high mark (%d)", c.OutboxHardBytes, c.OutboxHighBytes)
@@ -95,6 +89,17 @@ func (c Config) withDefaults() (Config, error) {
 	complain(c.ReadBufferBytes < 1<<10 || c.ReadBufferBytes > 1<<24,
 		"the read buffer must be between 1 KiB and 16 MiB, not %d bytes", c.ReadBufferBytes)
 	return c, errors.Join(faults...)
+}
+
+// withinDescriptors keeps the cap on connections well under the number of descriptors that this process may open.
+func (c Config) withinDescriptors(descriptors int) (Config, error) {
+	setDefault(&c.ConnsMax, min(max(descriptors-descriptors/8-descriptorsSpare, 1), loopSlotsMax))
+	if c.ConnsMax > descriptors-descriptorsSpare {
+		return c, fmt.Errorf("netpoll: %d connections need at least %d descriptors but this process may open %d: "+
+			"raise the limit (ulimit -n) or lower the number of connections",
+			c.ConnsMax, c.ConnsMax+descriptorsSpare, descriptors)
+	}
+	return c, nil
 }
 
 func setDefault[T comparable](field *T, value T) {

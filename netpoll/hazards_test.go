@@ -140,6 +140,7 @@ func TestPanicsAreContained(t *testing.T) {
 		check(message)
 	}
 	s.Loops()[0].Post("boom")
+	do(t, s.Loops()[0], func() {}) // the task has run when the one behind it has
 	check("Task")
 	panicTurn.Store(true)
 	check("TurnEnded")

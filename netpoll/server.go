@@ -28,8 +28,9 @@ type Server struct {
 
 // New checks the configuration and prepares a server that does not listen yet. The error names every wrong field.
 func New(cfg Config, handler Handler) (*Server, error) {
+	cfg, capErr := cfg.withinDescriptors(descriptorLimit())
 	core, err := NewCore(cfg, handler)
-	if err != nil {
+	if err = errors.Join(capErr, err); err != nil {
 		return nil, err
 	}
 	return &Server{Core: core, ended: make(chan struct{}), fatal: make(chan error, 1)}, nil

@@ -71,3 +71,18 @@ func (k *Core) Stats() Stats {
 	}
 	return s
 }
+
+// MemoryMax is the most memory in bytes that the queues of doc.go's table can hold at once under this configuration, if
+// every connection's peer stops reading while each has a different backlog, and every inbox is full of tasks of
+// taskBytes each. largestFrame is the largest frame that the program sends, in bytes.
+func (c Config) MemoryMax(largestFrame, taskBytes int) (int64, error) {
+	c, err := c.withDefaults()
+	if err != nil {
+		return 0, err
+	}
+	const interfaceBytes = 16
+	perConn := int64(max(c.OutboxHardBytes, largestFrame))
+	perLoop := 2*int64(c.InboxTasksMax)*int64(interfaceBytes+taskBytes) + int64(c.ReadBufferBytes) +
+		queuesKept*queueEntriesMax*entryCostBytes + iovecsMax*24
+	return int64(c.ConnsMax)*perConn + int64(c.Loops)*perLoop, nil
+}
