@@ -7,7 +7,7 @@ import (
 )
 
 // rowsPerInsert is how many records one INSERT takes; the rest of a batch goes one by one. See BenchmarkAppend.
-const rowsPerInsert = 32
+const rowsPerInsert = 64
 
 const insertRecord = "INSERT INTO records (room_id, idx, kind, at, data) VALUES "
 
