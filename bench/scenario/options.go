@@ -49,6 +49,9 @@ type Options struct {
 	Commit string
 	// Progress, if set, is called about four times a second from one goroutine.
 	Progress func(Progress)
+
+	// quiet is how long nothing may arrive before what is missing counts as lost; tests shorten it.
+	quiet time.Duration
 }
 
 // QuizOptions are the settings of the scenario quiz.
@@ -105,6 +108,7 @@ func (o Options) withDefaults() (Options, error) {
 	o.Duration = orDefault(o.Duration, 10*time.Second)
 	o.PayloadBytes = max(orDefault(o.PayloadBytes, 128), payloadBytesMin)
 	o.ConnectTimeout = orDefault(o.ConnectTimeout, time.Minute)
+	o.quiet = orDefault(o.quiet, drainQuiet)
 	if o.Scenario == "quiz" {
 		o.Rooms = 1
 	}

@@ -229,7 +229,7 @@ func (r *run) endMeasure(phase string) {
 	r.phaseDone(phase)
 }
 
-// drainQuiet is how long nothing may arrive before the rest counts as lost; longer than TCP's first resends.
+// drainQuiet is Options.quiet by default; longer than TCP's first resends.
 const drainQuiet = 3 * time.Second
 
 // drain waits until everything that was expected has come, or nothing comes any more.
@@ -245,7 +245,7 @@ func (r *run) drain(ctx context.Context, complete func() bool) bool {
 		if n := r.nDelivered.Load(); n != last {
 			last, lastAt = n, time.Now()
 		}
-		return time.Since(lastAt) > drainQuiet
+		return time.Since(lastAt) > r.opt.quiet
 	})
 	return ok
 }

@@ -1,0 +1,211 @@
+package scenario
+
+import (
+	"context"
+	"errors"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"lectern/bench/report"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func perform(t *testing.T, s *fake, opt Options) report.Result {
+	t.Helper()
+	opt.Target, opt.ConnectTimeout, opt.quiet = s.target(), 10*time.Second, 700*time.Millisecond
+	if opt.Duration == 0 {
+		opt.Duration = 300 * time.Millisecond
+	}
+	res, err := Run(t.Context(), opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if res.Server == nil || res.Server.PID != os.Getpid() || res.Server.RSSBytes == 0 {
+		t.Errorf("the server's process was not measured: %+v", res.Server)
+	}
+	if res.DurationS <= 0 || res.ConnectMS == nil {
+		t.Errorf("%+v", res)
+	}
+	return res
+}
+
+func clean(t *testing.T, res report.Result) {
+	t.Helper()
+	if res.Expected == 0 || res.Delivered != res.Expected || res.Lost != 0 || res.Duplicated != 0 || len(res.Errors) != 0 {
+		t.Fatalf("expected %d, delivered %d, lost %d, duplicated %d, errors %v", res.Expected, res.Delivered, res.Lost,
+			res.Duplicated, res.Errors)
+	}
+}
+
+func TestIdleCountsMembers(t *testing.T) {
+	var shown []Progress
+	res := perform(t, startFake(t), Options{Scenario: "idle", Conns: 50, Rooms: 5, Engines: 2,
+		Progress: func(p Progress) { shown = append(shown, p) }})
+	clean(t, res)
+	if res.Delivered != 50 || len(shown) == 0 || shown[len(shown)-1].Ready != 50 {
+		t.Fatalf("%d members, progress %+v", res.Delivered, shown)
+	}
+}
+
+func TestStormCountsRefusedHandshakes(t *testing.T) {
+	s := startFake(t)
+	s.limit = 40
+	res := perform(t, s, Options{Scenario: "storm", Conns: 50, Engines: 2})
+	if res.Delivered != 40 || res.Lost != 10 || res.Errors["handshake_503"] != 10 || res.LatencyMS.N != 40 {
+		t.Fatalf("%+v", res)
+	}
+}
+
+func TestStormKeepsItsRate(t *testing.T) {
+	res := perform(t, startFake(t), Options{Scenario: "storm", Conns: 40, Rate: 200, Engines: 2})
+	clean(t, res)
+	if res.DurationS < 0.15 {
+		t.Fatalf("40 connections at 200/s took %v s", res.DurationS)
+	}
+}
+
+func TestFanoutCountsEveryDelivery(t *testing.T) {
+	for _, adaptor := range []string{"lectern", "raw"} {
+		for _, burst := range []int{0, 5} {
+			res := perform(t, startFake(t), Options{
+				Scenario: "fanout", Adaptor: adaptor, Conns: 30, Rooms: 3, Rate: 50, Burst: burst, Engines: 2,
+			})
+			clean(t, res)
+			if res.Sent < 15 || res.Expected != res.Sent*10 || res.LatencyMS.N != res.Delivered {
+				t.Fatalf("%s, burst %d: %+v", adaptor, burst, res.Counts)
+			}
+		}
+	}
+}
+
+func TestFanoutFindsLostDoubledAndRefused(t *testing.T) {
+	s := startFake(t)
+	s.fault = "lose " + publishEvent
+	res := perform(t, s, Options{Scenario: "fanout", Conns: 6, Rooms: 2, Rate: 20})
+	if res.Lost != 1 || res.Duplicated != 0 || res.Errors["gap"] != 1 {
+		t.Fatalf("lost: %+v %v", res.Counts, res.Errors)
+	}
+	s.fault = "double " + publishEvent
+	res = perform(t, s, Options{Scenario: "fanout", Conns: 6, Rooms: 2, Rate: 20})
+	if res.Lost != 0 || res.Duplicated != 1 {
+		t.Fatalf("doubled: %+v", res.Counts)
+	}
+	s.fault = "refuse"
+	res = perform(t, s, Options{Scenario: "fanout", Conns: 6, Rooms: 2, Rate: 20})
+	if res.Lost != 0 || res.Errors["room:publish rate_limited"] != 1 || res.Expected != (res.Sent-1)*3 {
+		t.Fatalf("refused: %+v %v", res.Counts, res.Errors)
+	}
+}
+
+func TestEchoOpenAndClosedLoop(t *testing.T) {
+	s := startFake(t)
+	clean(t, perform(t, s, Options{Scenario: "echo", Conns: 4}))
+	res := perform(t, s, Options{Scenario: "echo", Conns: 4, Rate: 100})
+	clean(t, res)
+	if res.Sent < 20 || res.Sent > 40 {
+		t.Fatalf("%d requests in 300 ms at 100/s", res.Sent)
+	}
+}
+
+func TestChatCountsEveryDelivery(t *testing.T) {
+	s := startFake(t)
+	res := perform(t, s, Options{Scenario: "chat", Conns: 12, Rooms: 3, Rate: 30, Engines: 2})
+	clean(t, res)
+	if res.Expected != res.Sent*4 || res.Sent < 15 {
+		t.Fatalf("%+v", res.Counts)
+	}
+	s.fault = "lose chat:message"
+	if res = perform(t, s, Options{Scenario: "chat", Conns: 12, Rooms: 3, Rate: 30}); res.Lost != 1 {
+		t.Fatalf("%+v", res.Counts)
+	}
+}
+
+func quizOptionsFor(conns int) Options {
+	return Options{Scenario: "quiz", Conns: conns, Engines: 2, Quiz: QuizOptions{
+		Questions: 3, TimeLimit: 10 * time.Second, Window: 50 * time.Millisecond, RetryShare: 0.5,
+	}}
+}
+
+func TestQuizChecksEverything(t *testing.T) {
+	res := perform(t, startFake(t), quizOptionsFor(40))
+	clean(t, res)
+	q := res.Quiz
+	if res.Sent != 120 || q.Answers.Delivered != 120 || q.QuestionViews.Delivered != 120 || q.Ranks.Delivered != 120 {
+		t.Fatalf("%+v", q)
+	}
+	if q.Retried < 20 || q.WrongOutcome+q.WrongScore+q.WrongRank+q.WrongBoard != 0 || q.AnsweredCount != 120 {
+		t.Fatalf("%+v", q)
+	}
+	if res.LatenciesMS["question"].N != 120 || res.LatenciesMS["rank"].N != 120 || len(res.Phases) < 8 {
+		t.Fatalf("%+v %+v", res.LatenciesMS, res.Phases)
+	}
+}
+
+func TestQuizFindsFaults(t *testing.T) {
+	for fault, found := range map[string]func(report.Result) bool{
+		"lose quiz:rank":       func(r report.Result) bool { return r.Lost == 1 && r.Quiz.Ranks.Lost == 1 },
+		"double quiz:question": func(r report.Result) bool { return r.Duplicated == 1 },
+		"receipt":              func(r report.Result) bool { return r.Errors["receipt_changed"] == 1 },
+		"score":                func(r report.Result) bool { return r.Quiz.WrongScore > 0 },
+	} {
+		t.Run(fault, func(t *testing.T) {
+			t.Parallel()
+			s := startFake(t)
+			s.fault = fault
+			if res := perform(t, s, quizOptionsFor(8)); !found(res) {
+				t.Fatalf("%+v %+v %v", res.Counts, res.Quiz, res.Errors)
+			}
+		})
+	}
+}
+
+func TestWrongUsageIsToldBeforeAnythingStarts(t *testing.T) {
+	for _, opt := range []Options{
+		{Scenario: "nonsense", Target: "ws://127.0.0.1:1"},
+		{Scenario: "idle", Target: "wss://127.0.0.1:1"},
+		{Scenario: "idle", Target: "ftp://127.0.0.1:1"},
+		{Scenario: "idle", Target: "ws://127.0.0.1:1", Adaptor: "stomp"},
+		{Scenario: "quiz", Target: "ws://127.0.0.1:1", Adaptor: "raw"},
+		{Scenario: "idle", Target: "ws://127.0.0.1:1", Conns: 2, Rooms: 3},
+		{Scenario: "idle", Target: "ws://127.0.0.1:1", Conns: -1},
+	} {
+		if _, err := Run(t.Context(), opt); !errors.Is(err, ErrUsage) {
+			t.Errorf("%+v: %v", opt, err)
+		}
+	}
+	_, err := Run(t.Context(), Options{Scenario: "idle", Target: "ws://127.0.0.1:1", Conns: 1 << 30})
+	if err == nil || !strings.Contains(err.Error(), "--conns") {
+		t.Errorf("too many connections: %v", err)
+	}
+	_, err = Run(t.Context(), Options{Scenario: "idle", Target: "ws://127.0.0.1:1", Conns: 3})
+	if err == nil || !strings.Contains(err.Error(), "connect:3") {
+		t.Errorf("nobody listens: %v", err)
+	}
+}
+
+func TestARunCanBeBrokenOff(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	opt := Options{Scenario: "idle", Target: startFake(t).target(), Conns: 5, Duration: time.Hour}
+	opt.Progress = func(p Progress) {
+		if p.Phase == "hold" {
+			cancel()
+		}
+	}
+	res, err := Run(ctx, opt)
+	if !errors.Is(err, context.Canceled) || res.Delivered != 5 {
+		t.Fatalf("%v, %+v", err, res.Counts)
+	}
+}
+
+func TestLettersAreTheirOwnInverse(t *testing.T) {
+	for _, n := range []uint64{0, 7, 10, 99999, 1 << 60} {
+		if got, ok := readLetters(appendLetters(nil, n, 5)); !ok || got != n {
+			t.Fatalf("%d became %d", n, got)
+		}
+	}
+}
