@@ -6,6 +6,6 @@
 // latency is one commit when idle, and throughput grows with load without a timer.
 //
 // Queues and their limits: the journal's queue holds at most Config.QueueBytesMax bytes and QueueRecordsMax records,
-// the batch being written included; beyond either, Append refuses at once with ErrFull and takes nothing, and a room answers its
-// durable commands with unavailable. Records are counted as their data, room and kind plus 64 bytes.
+// the batch being written included; beyond either, Append refuses at once with ErrFull and takes nothing, and a room
+// answers its durable commands with unavailable. Records are counted as their data, room and kind plus 64 bytes.
 package persist

@@ -55,8 +55,8 @@ type pending struct {
 	bytes int
 }
 
-// Journal writes records behind the rooms, with group commit. It implements rooms.Journal. Make one with New, start Run on
-// a goroutine, end it with Close.
+// Journal writes records behind the rooms, with group commit. It implements rooms.Journal. Make one with New, start Run
+// on a goroutine, end it with Close.
 type Journal struct {
 	// Immutable.
 	store Store
@@ -86,9 +86,9 @@ func New(store Store, cfg Config) *Journal {
 	}
 }
 
-// Append implements rooms.Journal. Errors: ErrFull, ErrClosed, ErrInvalid. recs belongs to the journal from then on. A room
-// one of whose records could not be stored gets ErrRoomFailed through done until a record comes with the index that
-// follows the last durable one.
+// Append implements rooms.Journal. Errors: ErrFull, ErrClosed, ErrInvalid. recs belongs to the journal from then on. A
+// room one of whose records could not be stored gets ErrRoomFailed through done until a record comes with the index
+// that follows the last durable one.
 func (j *Journal) Append(recs []rooms.Record, done func(error)) error {
 	if err := CheckRecords(recs); err != nil {
 		return err
@@ -231,8 +231,8 @@ func (j *Journal) write(appends []pending) {
 	}
 }
 
-// flush stores one batch. When the store refuses one record of many appends, each append is tried by itself: one room that
-// has lost its ownership must not fail the others.
+// flush stores one batch. When the store refuses one record of many appends, each append is tried by itself: one room
+// that has lost its ownership must not fail the others.
 func (j *Journal) flush(batch []pending) {
 	verdicts := make([]error, len(batch))
 	good := make([]int, 0, len(batch))
@@ -273,8 +273,8 @@ func (j *Journal) flushEach(batch []pending, good []int, verdicts []error) {
 	}
 }
 
-// admit refuses records that would follow lost ones, and lets a failed room go on from where its durable records end. The
-// caller holds mu.
+// admit refuses records that would follow lost ones, and lets a failed room go on from where its durable records end.
+// The caller holds mu.
 func (j *Journal) admit(recs []rooms.Record) error {
 	if len(j.failed) == 0 {
 		return nil

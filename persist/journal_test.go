@@ -333,8 +333,8 @@ func TestLiveRooms(t *testing.T) {
 	}
 }
 
-// TestNeverAGap: many rooms, appends from several goroutines, flushes that fail at random. Whatever was said to be durable is
-// there, gapless, and verdicts come in the order of each room's appends.
+// TestNeverAGap: many rooms, appends from several goroutines, flushes that fail at random. Whatever was said to be
+// durable is there, gapless, and verdicts come in the order of each room's appends.
 func TestNeverAGap(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		fail := rapid.SliceOfN(rapid.Bool(), 1, 20).Draw(rt, "failures")

@@ -12,7 +12,8 @@ import (
 
 // Errors of a Store and of the Journal; test with errors.Is.
 var (
-	// ErrConflict: a record with the same room and index but other content is stored already. Another writer owns the room.
+	// ErrConflict: a record with the same room and index but other content is stored already. Another writer owns the
+	// room.
 	ErrConflict = errors.New("persist: the room has another record at this index")
 	// ErrGap: a record's index is not the next of its room.
 	ErrGap = errors.New("persist: records before this one are missing")
@@ -61,15 +62,16 @@ type QuizInfo struct {
 	UpdatedAt int64 // Unix milliseconds
 }
 
-// Store is one backend. Every method blocks and may be called from any goroutine. A method that has returned nil has made
-// its change durable; one that returns an error has changed nothing, except where the connection broke during a commit.
+// Store is one backend. Every method blocks and may be called from any goroutine. A method that has returned nil has
+// made its change durable; one that returns an error has changed nothing, except where the connection broke during a
+// commit.
 type Store interface {
 	auth.KeyStore
 	auth.RefreshStore
 
 	// AppendRecords stores all of recs or none. Records of one room are in order and continue its last index without a
-	// gap; a record that is already stored with the same content is skipped. Errors: *RecordError for a record that is refused.
-	// recs and its data are not kept.
+	// gap; a record that is already stored with the same content is skipped. Errors: *RecordError for a record that is
+	// refused. recs and its data are not kept.
 	AppendRecords(ctx context.Context, recs []rooms.Record) error
 	// ReadRoom calls visit for every record of the room in order of index, none when the room is unknown, until visit
 	// fails; that error is returned as it is. The record's Data is visit's to keep.
@@ -81,10 +83,11 @@ type Store interface {
 	// RoomsOf is Rooms for one owner.
 	RoomsOf(ctx context.Context, owner string, limit int) ([]RoomInfo, error)
 
-	// PutQuiz stores q for owner and returns its id: a new one when q.ID is empty; otherwise the stored quiz is replaced, which is
-	// ErrNotFound when the id is unknown or another owner's. q is not changed.
+	// PutQuiz stores q for owner and returns its id: a new one when q.ID is empty; otherwise the stored quiz is
+	// replaced, which is ErrNotFound when the id is unknown or another owner's. q is not changed.
 	PutQuiz(ctx context.Context, owner string, q *wire.Quiz) (id string, err error)
-	// GetQuiz returns a quiz, with ID set, and its owner, or ErrNotFound. Whether the caller may see it is the caller's to check.
+	// GetQuiz returns a quiz, with ID set, and its owner, or ErrNotFound. Whether the caller may see it is the caller's
+	// to check.
 	GetQuiz(ctx context.Context, id string) (q *wire.Quiz, owner string, err error)
 	// ListQuizzes lists the quizzes of owner, the last changed first.
 	ListQuizzes(ctx context.Context, owner string) ([]QuizInfo, error)

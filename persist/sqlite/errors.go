@@ -34,14 +34,16 @@ func (s *Store) explain(doing string, err error) error {
 			return fmt.Errorf("sqlite: the disk of %s is full: free some space; nothing that was acknowledged is lost: %w",
 				s.cfg.Path, err)
 		case lib.SQLITE_READONLY:
-			return fmt.Errorf("sqlite: %s can't be written: check that the disk is not mounted read-only and that the file and its "+
-				"folder belong to the user that runs the server: %w", s.cfg.Path, err)
+			return fmt.Errorf("sqlite: %s can't be written: check that the disk is not mounted read-only and that "+
+				"the file and its folder belong to the user that runs the server: %w", s.cfg.Path, err)
 		case lib.SQLITE_CANTOPEN:
 			return fmt.Errorf("sqlite: can't open %s: check that its folder exists and is writable: %w", s.cfg.Path, err)
 		case lib.SQLITE_BUSY, lib.SQLITE_LOCKED:
-			return fmt.Errorf("sqlite: %s is locked by another program (a backup, a sqlite3 shell): end it: %w", s.cfg.Path, err)
+			return fmt.Errorf("sqlite: %s is locked by another program (a backup, a sqlite3 shell): end it: %w",
+				s.cfg.Path, err)
 		case lib.SQLITE_IOERR:
-			return fmt.Errorf("sqlite: the disk of %s reports an error: check the disk and the system's log: %w", s.cfg.Path, err)
+			return fmt.Errorf("sqlite: the disk of %s reports an error: check the disk and the system's log: %w",
+				s.cfg.Path, err)
 		}
 	}
 	for _, outcome := range outcomes {
@@ -56,6 +58,6 @@ func (s *Store) explain(doing string, err error) error {
 }
 
 func (s *Store) damaged(detail string) error {
-	return fmt.Errorf("sqlite: the database %s is damaged (%s): stop the server and restore a backup, or move the file (and its "+
-		"-wal and -shm) away to start with an empty one", s.cfg.Path, detail)
+	return fmt.Errorf("sqlite: the database %s is damaged (%s): stop the server and restore a backup, or move the file "+
+		"(and its -wal and -shm) away to start with an empty one", s.cfg.Path, detail)
 }

@@ -88,7 +88,8 @@ func (s *Store) openWritable(ctx context.Context) error {
 	}
 	s.lock = lock
 	db, err := sql.Open("sqlite", s.dsn("_journal_mode=WAL", "_synchronous="+s.cfg.Synchronous, "_foreign_keys=on",
-		// 16 MiB of cache, or a big batch spills into the WAL before its commit; a checkpoint every 16 MiB, not every 4.
+		// 16 MiB of cache, or a big batch spills into the WAL before its commit; a checkpoint every 16 MiB, not every
+		// 4.
 		"_pragma=cache_size(-16384)", "_pragma=wal_autocheckpoint(4096)"))
 	if err != nil {
 		return s.explain("open", err)
@@ -157,8 +158,8 @@ func prepareFile(path string) error {
 	case err == nil:
 		return f.Close()
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("sqlite: can't write %s: %w; give the file and its folder to the user that runs the server, or name "+
-			"another database with --store sqlite:FILE", path, err)
+		return fmt.Errorf("sqlite: can't write %s: %w; give the file and its folder to the user that runs the server, "+
+			"or name another database with --store sqlite:FILE", path, err)
 	}
 	return fmt.Errorf("sqlite: can't open %s for writing: %w; name another database with --store sqlite:FILE", path, err)
 }
@@ -190,8 +191,8 @@ func (s *Store) migrate(ctx context.Context, db *sql.DB) error {
 }
 
 func (s *Store) tooNew(have, want int64) error {
-	return fmt.Errorf("sqlite: %s was written by a newer lectern (schema version %d, this one knows %d): run that version, or "+
-		"restore a backup from before the upgrade", s.cfg.Path, have, want)
+	return fmt.Errorf("sqlite: %s was written by a newer lectern (schema version %d, this one knows %d): run that version, "+
+		"or restore a backup from before the upgrade", s.cfg.Path, have, want)
 }
 
 // versions reads the schema's version without writing anything.
@@ -203,7 +204,8 @@ func (s *Store) versions(ctx context.Context, db *sql.DB) (have, want int64, err
 	for _, source := range p.ListSources() {
 		want = max(want, source.Version)
 	}
-	err = db.QueryRowContext(ctx, "SELECT coalesce(max(version_id), 0) FROM goose_db_version WHERE is_applied").Scan(&have)
+	const query = "SELECT coalesce(max(version_id), 0) FROM goose_db_version WHERE is_applied"
+	err = db.QueryRowContext(ctx, query).Scan(&have)
 	if err != nil {
 		return 0, 0, s.explain("read the schema version", err)
 	}

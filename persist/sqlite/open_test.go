@@ -187,8 +187,8 @@ func TestFullDisk(t *testing.T) {
 	}
 }
 
-// TestFullDiskFailsTheWholeGroup: writes that share a transaction with one that fills the disk are all refused or all kept,
-// each as it is told.
+// TestFullDiskFailsTheWholeGroup: writes that share a transaction with one that fills the disk are all refused or all
+// kept, each as it is told.
 func TestFullDiskFailsTheWholeGroup(t *testing.T) {
 	path := newDB(t, 1)
 	s := open(t, sqlite.Config{Path: path})

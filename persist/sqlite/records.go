@@ -158,8 +158,8 @@ func (w *writer) same(row *roomRow, r *rooms.Record) error {
 	return nil
 }
 
-// ReadRoom implements persist.Store. It holds a connection of the read pool while visit runs, and sees the records of the
-// moment it began.
+// ReadRoom implements persist.Store. It holds a connection of the read pool while visit runs, and sees the records of
+// the moment it began.
 func (s *Store) ReadRoom(ctx context.Context, room string, visit func(rooms.Record) error) error {
 	rows, err := s.read.QueryContext(ctx, "SELECT idx, kind, at, data FROM records "+
 		"WHERE room_id = (SELECT id FROM rooms WHERE room = ?) ORDER BY idx", room)

@@ -30,13 +30,13 @@ func (s *Store) LoadKeys(ctx context.Context) ([]auth.StoredKey, error) {
 // AddKey implements auth.KeyStore.
 func (s *Store) AddKey(ctx context.Context, key auth.StoredKey, othersRetireAt int64, onlyFirst bool) error {
 	return s.write(ctx, "store a signing key", func(w *writer) error {
-		var any, same bool
+		var some, same bool
 		err := w.conn.QueryRowContext(context.Background(), "SELECT EXISTS (SELECT 1 FROM signing_keys), "+
-			"EXISTS (SELECT 1 FROM signing_keys WHERE id = ?)", key.ID).Scan(&any, &same)
+			"EXISTS (SELECT 1 FROM signing_keys WHERE id = ?)", key.ID).Scan(&some, &same)
 		if err != nil {
 			return err
 		}
-		if same || onlyFirst && any {
+		if same || onlyFirst && some {
 			return auth.ErrKeyExists
 		}
 		if err := w.execText("UPDATE signing_keys SET retires_at = ? WHERE retires_at = 0", othersRetireAt); err != nil {

@@ -144,9 +144,9 @@ func (w *writer) transaction(group []*write, results []error) error {
 	return nil
 }
 
-// change runs one write within a savepoint; alone it needs none (a savepoint makes SQLite copy each page before it changes it,
-// a fifth of the cost of a big batch). The write's own outcome goes to result, and is undone here unless alone; an error
-// returned means that the transaction is broken.
+// change runs one write within a savepoint; alone it needs none (a savepoint makes SQLite copy each page before it
+// changes it, a fifth of the cost of a big batch). The write's own outcome goes to result, and is undone here unless
+// alone; an error returned means that the transaction is broken.
 func (w *writer) change(q *write, alone bool, result *error) error {
 	if !alone {
 		if err := w.exec(w.stmts.savepoint); err != nil {

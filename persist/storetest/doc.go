@@ -9,8 +9,8 @@ import (
 	"lectern/persist"
 )
 
-// Factory opens a new, empty store for one test and closes it with t.Cleanup. reopen closes the store and opens the same
-// data again; nil for a backend that keeps nothing.
+// Factory opens a new, empty store for one test and closes it with t.Cleanup. reopen closes the store and opens the
+// same data again; nil for a backend that keeps nothing.
 type Factory func(t *testing.T) (store persist.Store, reopen func() persist.Store)
 
 // Run runs the whole suite, each test on a store of its own.

@@ -15,7 +15,10 @@ func Quiz(title string) *wire.Quiz {
 	return &wire.Quiz{
 		Title: title, Language: "de", Settings: wire.QuizSettings{Scoring: "linear", LateJoin: &yes},
 		Questions: []wire.Question{
-			{Type: wire.SingleChoice, Text: "1 < 2 & \"so\"?", Options: []wire.Option{{Text: "yes", Correct: true}, {Text: "nö"}}, Points: &points},
+			{
+				Type: wire.SingleChoice, Text: "1 < 2 & \"so\"?", Points: &points,
+				Options: []wire.Option{{Text: "yes", Correct: true}, {Text: "nö"}},
+			},
 			{Type: wire.Numeric, Text: "π", Numbers: []wire.NumberRange{{Min: 3.14, Max: 3.142}}},
 			{Type: wire.TrueFalse, Text: "true?", Correct: &yes},
 		},

@@ -70,7 +70,8 @@ func TestAccessTokenRoundTrip(t *testing.T) {
 		if werr != nil {
 			t.Fatal(werr)
 		}
-		if got.ID == "" || !got.IssuedAt.Equal(start) || !got.ExpiresAt.Equal(expires) || !expires.Equal(start.Add(15*time.Minute)) {
+		if got.ID == "" || !got.IssuedAt.Equal(start) || !got.ExpiresAt.Equal(expires) ||
+			!expires.Equal(start.Add(15*time.Minute)) {
 			t.Fatalf("got %+v, expires %v", got, expires)
 		}
 		got.ID, got.IssuedAt, got.ExpiresAt = "", time.Time{}, time.Time{}
@@ -211,7 +212,8 @@ func TestOneSpelling(t *testing.T) {
 	parts := strings.Split(token, ".")
 	for name, s := range map[string]string{
 		"empty": "", "dots": "..", "two parts": parts[0] + "." + parts[1], "four parts": token + ".x",
-		"no signature": parts[0] + "." + parts[1] + ".", "padding": token + "=", "space": " " + token, "newline": token + "\n",
+		"no signature": parts[0] + "." + parts[1] + ".", "padding": token + "=", "space": " " + token,
+		"newline":        token + "\n",
 		"newline inside": parts[0] + "\n." + parts[1] + "." + parts[2], "bearer": "Bearer " + token,
 		"last bits": token[:len(token)-1] + string(token[len(token)-1]+1),
 	} {
@@ -282,7 +284,8 @@ func TestRefresh(t *testing.T) {
 	if len(told) != 1 || told[0] != c.Family {
 		t.Errorf("subscribers were told of %v, want the family once", told)
 	}
-	for _, text := range []string{"", "lrt_", refresh + "A", refresh[4:], strings.ToUpper(refresh), refresh[:len(refresh)-1] + "\n"} {
+	cut := refresh[:len(refresh)-1]
+	for _, text := range []string{"", "lrt_", refresh + "A", refresh[4:], strings.ToUpper(refresh), cut, cut + "\n"} {
 		_, _, _, err = i.Refresh(t.Context(), now, text)
 		wantCode(t, err, wire.CodeInvalidToken)
 		wantCode(t, i.RevokeFamily(t.Context(), now, text), wire.CodeInvalidToken)

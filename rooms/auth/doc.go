@@ -13,8 +13,8 @@
 // A revoked family also ends its access tokens, which carry the family as sid: Verify refuses them, and Subscribe tells
 // the gateway which connections to close.
 //
-// Memory: verified tokens are kept in a cache of at most Config.CacheTokensMax entries, which is emptied when it is full;
-// revocations are kept until the last access token of the family has expired (about 100 bytes each). Tokens are
+// Memory: verified tokens are kept in a cache of at most Config.CacheTokensMax entries, which is emptied when it is
+// full; revocations are kept until the last access token of the family has expired (about 100 bytes each). Tokens are
 // never logged and never part of an error.
 //
 // Time and randomness are arguments. An Issuer may be used from any goroutine.

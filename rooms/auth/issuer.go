@@ -105,7 +105,8 @@ func (i *Issuer) makeFirstKey(ctx context.Context, now time.Time) error {
 	return i.ReloadKeys(ctx, now)
 }
 
-// RotateKeys makes a new signing key. The present one verifies for AccessTTL more, plus the leeway. It blocks on the store.
+// RotateKeys makes a new signing key. The present one verifies for AccessTTL more, plus the leeway. It blocks on the
+// store.
 func (i *Issuer) RotateKeys(ctx context.Context, now time.Time) error {
 	key, err := newStoredKey(now, i.rand)
 	if err != nil {
@@ -136,8 +137,8 @@ func (i *Issuer) tokenSpan() time.Duration { return i.cfg.AccessTTL + i.cfg.Leew
 // JWKS is the public keys as a JWK set (RFC 7517), for /.well-known/jwks.json. The caller must not change it.
 func (i *Issuer) JWKS() []byte { return i.set.Load().jwks }
 
-// IssueAccess signs an access token for c (about 1 ms of CPU). Subject and Role must be set; ID and the times are set here.
-// No I/O.
+// IssueAccess signs an access token for c (about 1 ms of CPU). Subject and Role must be set; ID and the times are set
+// here. No I/O.
 func (i *Issuer) IssueAccess(now time.Time, c Claims) (token string, expiresAt time.Time, err error) {
 	if member := c.fault(); member != "" {
 		return "", time.Time{}, fmt.Errorf("auth: can't issue a token: %s is missing, too long or invalid", member)
@@ -152,7 +153,8 @@ func (i *Issuer) IssueAccess(now time.Time, c Claims) (token string, expiresAt t
 	t := jwt.NewWithClaims(jwt.SigningMethodRS256, &payload{
 		RegisteredClaims: jwt.RegisteredClaims{
 			Issuer: i.cfg.Issuer, Subject: c.Subject, Audience: jwt.ClaimStrings{i.cfg.Audience}, ID: id,
-			ExpiresAt: jwt.NewNumericDate(expiresAt), NotBefore: jwt.NewNumericDate(issued), IssuedAt: jwt.NewNumericDate(issued),
+			ExpiresAt: jwt.NewNumericDate(expiresAt), NotBefore: jwt.NewNumericDate(issued),
+			IssuedAt: jwt.NewNumericDate(issued),
 		},
 		Name: c.Name, Role: c.Role, Room: c.Room, Family: c.Family,
 	})
@@ -167,8 +169,8 @@ func (i *Issuer) IssueAccess(now time.Time, c Claims) (token string, expiresAt t
 // refreshPrefix marks refresh tokens so that people and secret scanners recognise one.
 const refreshPrefix = "lrt_"
 
-// NewFamily begins a refresh family for c and returns its first token and its id, which belongs into Claims.Family of the
-// access tokens issued beside it. It blocks on the store.
+// NewFamily begins a refresh family for c and returns its first token and its id, which belongs into Claims.Family of
+// the access tokens issued beside it. It blocks on the store.
 func (i *Issuer) NewFamily(ctx context.Context, now time.Time, c Claims) (refreshToken, family string, err error) {
 	if member := c.fault(); member != "" {
 		return "", "", fmt.Errorf("auth: can't begin a session: %s is missing, too long or invalid", member)
@@ -192,7 +194,9 @@ func (i *Issuer) NewFamily(ctx context.Context, now time.Time, c Claims) (refres
 
 // Login begins a family and issues its first access token: NewFamily and IssueAccess in one. The claims returned have
 // Family and ExpiresAt set.
-func (i *Issuer) Login(ctx context.Context, now time.Time, c Claims) (access, refreshToken string, out Claims, err error) {
+func (i *Issuer) Login(ctx context.Context, now time.Time, c Claims) (
+	access, refreshToken string, out Claims, err error,
+) {
 	refreshToken, c.Family, err = i.NewFamily(ctx, now, c)
 	if err != nil {
 		return "", "", Claims{}, err
@@ -235,8 +239,8 @@ func (i *Issuer) Refresh(ctx context.Context, now time.Time, refreshToken string
 	return access, newRefresh, c, nil
 }
 
-// RevokeFamily ends the session that the refresh token, used or not, belongs to: its refresh tokens and its access tokens.
-// Errors are as for Refresh; a family that is revoked already is no error. It blocks on the store.
+// RevokeFamily ends the session that the refresh token, used or not, belongs to: its refresh tokens and its access
+// tokens. Errors are as for Refresh; a family that is revoked already is no error. It blocks on the store.
 func (i *Issuer) RevokeFamily(ctx context.Context, now time.Time, refreshToken string) error {
 	hash, ok := parseRefreshToken(refreshToken)
 	if !ok {

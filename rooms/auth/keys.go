@@ -65,7 +65,8 @@ func jwkNumbers(k *rsa.PublicKey) (n, e string) {
 		base64.RawURLEncoding.EncodeToString(big.NewInt(int64(k.E)).Bytes())
 }
 
-// loadKeySet reads the keys; the newest without a retirement signs. It returns nil when the store has no key that signs.
+// loadKeySet reads the keys; the newest without a retirement signs. It returns nil when the store has no key that
+// signs.
 func loadKeySet(ctx context.Context, store KeyStore, now time.Time) (*keySet, error) {
 	stored, err := store.LoadKeys(ctx)
 	if err != nil {

@@ -15,10 +15,11 @@ var (
 	ErrRefreshExpired = errors.New("auth: refresh token has expired")
 	// ErrRefreshRevoked is returned for every token of a family that was revoked before.
 	ErrRefreshRevoked = errors.New("auth: refresh token family is revoked")
-	// ErrRefreshReused is returned for a token that was already replaced; the store revokes the family in the same step.
+	// ErrRefreshReused is returned for a token that was already replaced; the store revokes the family in the same
+	// step.
 	ErrRefreshReused = errors.New("auth: refresh token was used before; its family is now revoked")
-	// ErrKeyExists is returned by AddKey when the key's id is taken, or when the caller asked for the first key and there
-	// is one.
+	// ErrKeyExists is returned by AddKey when the key's id is taken, or when the caller asked for the first key and
+	// there is one.
 	ErrKeyExists = errors.New("auth: signing key exists")
 )
 
@@ -34,8 +35,8 @@ type StoredKey struct {
 type KeyStore interface {
 	// LoadKeys returns all keys, oldest first.
 	LoadKeys(ctx context.Context) ([]StoredKey, error)
-	// AddKey adds the key that signs from now on. In the same step every key without RetiresAt gets othersRetireAt. With
-	// onlyFirst nothing is added, and ErrKeyExists is returned, when there is any key already: so that two nodes
+	// AddKey adds the key that signs from now on. In the same step every key without RetiresAt gets othersRetireAt.
+	// With onlyFirst nothing is added, and ErrKeyExists is returned, when there is any key already: so that two nodes
 	// starting at once agree on one.
 	AddKey(ctx context.Context, key StoredKey, othersRetireAt int64, onlyFirst bool) error
 	// DeleteRetiredKeys removes the keys with 0 < RetiresAt ≤ at (Unix milliseconds).

@@ -59,8 +59,8 @@ func (r *revocations) prune(now int64) {
 	}
 }
 
-// Subscribe has tell called with each family that is revoked from now on, so that its connections can be closed. tell runs
-// on the goroutine that revokes, possibly on several at once; it must not block. The function returned ends the
+// Subscribe has tell called with each family that is revoked from now on, so that its connections can be closed. tell
+// runs on the goroutine that revokes, possibly on several at once; it must not block. The function returned ends the
 // subscription.
 func (i *Issuer) Subscribe(tell func(family string)) (unsubscribe func()) {
 	r := &i.revoked
@@ -76,8 +76,8 @@ func (i *Issuer) Subscribe(tell func(family string)) (unsubscribe func()) {
 	}
 }
 
-// ReloadRevocations reads the families revoked lately, for those that another node has revoked; subscribers are told of new
-// ones. It blocks on the store.
+// ReloadRevocations reads the families revoked lately, for those that another node has revoked; subscribers are told of
+// new ones. It blocks on the store.
 func (i *Issuer) ReloadRevocations(ctx context.Context, now time.Time) error {
 	span := i.tokenSpan()
 	list, err := i.refresh.RevokedFamilies(ctx, now.Add(-span).UnixMilli())

@@ -38,8 +38,8 @@ type header struct {
 }
 
 // Verify checks an access token and returns what it says. Refusals are invalid_token (malformed, wrong algorithm, key,
-// signature, issuer or audience, not valid yet, revoked) and token_expired. No I/O; about 40 µs, or 2 µs for a token that is in
-// the cache.
+// signature, issuer or audience, not valid yet, revoked) and token_expired. No I/O; about 40 µs, or 2 µs for a token
+// that is in the cache.
 func (i *Issuer) Verify(now time.Time, token string) (Claims, *wire.Error) {
 	if len(token) > tokenBytesMax {
 		return Claims{}, invalidToken()

@@ -11,8 +11,9 @@ import (
 	"testing"
 )
 
-// TestWycheproof feeds Wycheproof's JWS vectors to the layer below the claims, with each vector's own key known under its kid:
-// what is marked invalid must be refused, RS256 that is marked valid must be accepted, and no other algorithm may be.
+// TestWycheproof feeds Wycheproof's JWS vectors to the layer below the claims, with each vector's own key known under
+// its kid: what is marked invalid must be refused, RS256 that is marked valid must be accepted, and no other algorithm
+// may be.
 func TestWycheproof(t *testing.T) {
 	raw, err := os.ReadFile("../../../shared/data/jwt/wycheproof_json_web_signature_test.json")
 	if errors.Is(err, fs.ErrNotExist) {
@@ -51,7 +52,8 @@ func TestWycheproof(t *testing.T) {
 			_, _, err := openJWS(c.Jws, keyOf)
 			want := c.Result == "valid" && k.Kty == "RSA" && k.Alg == algorithm
 			if (err == nil) != want {
-				t.Errorf("vector %d (%s, %s, %s): accepted is %v, want %v: %v", c.TcID, c.Comment, k.Alg, c.Result, err == nil, want, err)
+				t.Errorf("vector %d (%s, %s, %s): accepted is %v, want %v: %v",
+					c.TcID, c.Comment, k.Alg, c.Result, err == nil, want, err)
 			}
 			// Whatever key the token names, an RSA key is one: only the algorithm decides.
 			if k.Kty == "RSA" && c.Result == "invalid" && k.Alg == algorithm {
