@@ -191,8 +191,8 @@ func (s *Store) migrate(ctx context.Context, db *sql.DB) error {
 }
 
 func (s *Store) tooNew(have, want int64) error {
-	return fmt.Errorf("sqlite: %s was written by a newer lectern (schema version %d, this one knows %d): run that version, "+
-		"or restore a backup from before the upgrade", s.cfg.Path, have, want)
+	return fmt.Errorf("sqlite: %s was written by a newer lectern (schema version %d, this one knows %d): run that "+
+		"version, or restore a backup from before the upgrade", s.cfg.Path, have, want)
 }
 
 // versions reads the schema's version without writing anything.

@@ -118,10 +118,10 @@ func (w *writer) room(name string) (*roomRow, error) {
 	}
 	row := new(roomRow)
 	var records int64
-	err := w.stmts.roomByName.QueryRowContext(context.Background(), name).
+	err := w.row(w.stmts.roomByName, name).
 		Scan(&row.id, &row.owner, &row.createdAt, &row.closedAt, &records)
 	if errors.Is(err, sql.ErrNoRows) {
-		err = w.stmts.roomInsert.QueryRowContext(context.Background(), name).Scan(&row.id)
+		err = w.row(w.stmts.roomInsert, name).Scan(&row.id)
 	}
 	if err != nil {
 		return nil, err
@@ -147,7 +147,7 @@ func (w *writer) insert(args []any) error {
 // same checks that the record is stored with the same content.
 func (w *writer) same(row *roomRow, r *rooms.Record) error {
 	var old rooms.Record
-	err := w.stmts.recordGet.QueryRowContext(context.Background(), row.id, int64(r.Index)).
+	err := w.row(w.stmts.recordGet, row.id, int64(r.Index)).
 		Scan(&old.Kind, &old.At, &old.Data)
 	if err != nil {
 		return err

@@ -69,7 +69,7 @@ func (s *Store) CreateFamily(ctx context.Context, f auth.Family, first auth.Refr
 // family finds the family of a token, used or not.
 func (w *writer) family(token auth.RefreshHash) (f auth.Family, newest bool, err error) {
 	var role string
-	err = w.stmts.familyByToken.QueryRowContext(context.Background(), token[:], token[:]).Scan(
+	err = w.row(w.stmts.familyByToken, token[:], token[:]).Scan(
 		&f.ID, &f.Subject, &f.Name, &role, &f.Room, &f.CreatedAt, &f.ExpiresAt, &f.RevokedAt, &newest)
 	if errors.Is(err, sql.ErrNoRows) {
 		return f, false, auth.ErrRefreshUnknown

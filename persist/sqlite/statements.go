@@ -66,3 +66,16 @@ func (s *statements) close() {
 		_ = stmt.Close()
 	}
 }
+
+// exec runs a prepared statement: all that it is given are values.
+func (w *writer) exec(s *sql.Stmt, args ...any) error {
+	values := args
+	_, err := s.ExecContext(context.Background(), values...)
+	return err
+}
+
+// row runs a prepared statement that gives at most one row.
+func (w *writer) row(s *sql.Stmt, args ...any) *sql.Row {
+	values := args
+	return s.QueryRowContext(context.Background(), values...)
+}

@@ -181,11 +181,6 @@ func (w *writer) rollback(cause error) error {
 	return cause
 }
 
-func (w *writer) exec(s *sql.Stmt, args ...any) error {
-	_, err := s.ExecContext(context.Background(), args...)
-	return err
-}
-
 // close refuses further writes, fails those that wait, and closes the connection.
 func (w *writer) close() error {
 	w.mu.Lock()
