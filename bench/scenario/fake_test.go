@@ -85,6 +85,13 @@ func startFake(t *testing.T) *fake {
 
 func (s *fake) target() string { return "ws://" + s.listener.Addr().String() }
 
+// order asks for a fault.
+func (s *fake) order(fault string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fault = fault
+}
+
 // faulty is true once for the fault that was ordered; the caller holds mu.
 func (s *fake) faulty(name string) bool {
 	if s.fault != name {

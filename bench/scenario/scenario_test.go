@@ -85,17 +85,17 @@ func TestFanoutCountsEveryDelivery(t *testing.T) {
 
 func TestFanoutFindsLostDoubledAndRefused(t *testing.T) {
 	s := startFake(t)
-	s.fault = "lose " + publishEvent
+	s.order("lose " + publishEvent)
 	res := perform(t, s, Options{Scenario: "fanout", Conns: 6, Rooms: 2, Rate: 20})
 	if res.Lost != 1 || res.Duplicated != 0 || res.Errors["gap"] != 1 {
 		t.Fatalf("lost: %+v %v", res.Counts, res.Errors)
 	}
-	s.fault = "double " + publishEvent
+	s.order("double " + publishEvent)
 	res = perform(t, s, Options{Scenario: "fanout", Conns: 6, Rooms: 2, Rate: 20})
 	if res.Lost != 0 || res.Duplicated != 1 {
 		t.Fatalf("doubled: %+v", res.Counts)
 	}
-	s.fault = "refuse"
+	s.order("refuse")
 	res = perform(t, s, Options{Scenario: "fanout", Conns: 6, Rooms: 2, Rate: 20})
 	if res.Lost != 0 || res.Errors["room:publish rate_limited"] != 1 || res.Expected != (res.Sent-1)*3 {
 		t.Fatalf("refused: %+v %v", res.Counts, res.Errors)
@@ -119,7 +119,7 @@ func TestChatCountsEveryDelivery(t *testing.T) {
 	if res.Expected != res.Sent*4 || res.Sent < 15 {
 		t.Fatalf("%+v", res.Counts)
 	}
-	s.fault = "lose chat:message"
+	s.order("lose chat:message")
 	if res = perform(t, s, Options{Scenario: "chat", Conns: 12, Rooms: 3, Rate: 30}); res.Lost != 1 {
 		t.Fatalf("%+v", res.Counts)
 	}
@@ -156,7 +156,7 @@ func TestQuizFindsFaults(t *testing.T) {
 		t.Run(fault, func(t *testing.T) {
 			t.Parallel()
 			s := startFake(t)
-			s.fault = fault
+			s.order(fault)
 			if res := perform(t, s, quizOptionsFor(8)); !found(res) {
 				t.Fatalf("%+v %+v %v", res.Counts, res.Quiz, res.Errors)
 			}
