@@ -131,7 +131,7 @@ func (w *htmlWriter) run(s string) {
 
 // tag handles the tag that s starts with and returns how many bytes it took, 0 when there is none.
 func (w *htmlWriter) tag(s string) int {
-	m := tagStart.FindStringSubmatch(s)
+	m := tagStart.FindStringSubmatch(s[:min(len(s), 64)]) // a long s would cost its length, match or not
 	if m == nil {
 		return 0
 	}
@@ -175,7 +175,7 @@ func (w *htmlWriter) tag(s string) int {
 			w.warn("a sound or video is left out")
 		}
 	case tagScript:
-		if m := scriptDigits.FindStringSubmatch(s); m != nil {
+		if m := scriptDigits.FindStringSubmatch(s[:min(len(s), 32)]); m != nil {
 			if name == "sub" {
 				w.b.WriteString(lowered.Replace(m[1]))
 			} else {

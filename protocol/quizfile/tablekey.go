@@ -3,6 +3,7 @@ package quizfile
 import (
 	"math"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -54,7 +55,7 @@ func (t *table) key(d *draft, r row, key string) (right []int, reason string) {
 	if numbers, ok := keyNumbers(key); ok {
 		return t.checked(r, numbers)
 	}
-	if letters, ok := keyLetters(key); ok {
+	if letters, ok := keyLetters(key); ok && slices.Max(letters) <= len(t.cols.options) {
 		return t.checked(r, letters)
 	}
 	for _, sep := range []string{"\n", ";", "|", ","} {
