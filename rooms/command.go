@@ -28,8 +28,8 @@ type Create struct {
 // Disconnect says that a connection is gone. It gets no reply and is never refused.
 type Disconnect struct{}
 
-// InfoQuery asks for an Info.
-type InfoQuery struct{}
+// InfoQuery asks for an Info. Name asks whether a new participant could have it.
+type InfoQuery struct{ Name string }
 
 // Info is what may be said of a room to somebody who knows its PIN.
 type Info struct {
@@ -39,6 +39,7 @@ type Info struct {
 	Phase        wire.QuizPhase `json:"phase"`
 	Locked       bool           `json:"locked"`
 	Participants int            `json:"participants"`
+	NameTaken    bool           `json:"-"`
 }
 
 // ResultsQuery asks for a finished or running game's Results; hosts only.

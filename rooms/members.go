@@ -167,12 +167,13 @@ func (r *Room) expel(env effect.Env, user string, code wire.CloseCode, out *effe
 
 // query answers the questions of the HTTP side.
 func (r *Room) query(env effect.Env, cmd *Command, from effect.Caller, out *effect.Effects) {
-	switch cmd.Body.(type) {
+	switch body := cmd.Body.(type) {
 	case *InfoQuery:
 		state := r.quiz.Snapshot(env.Now, effect.Caller{Role: wire.RoleObserver})
 		out.Reply(from, &Info{
 			Room: r.id, PIN: r.quiz.PIN(), Title: r.quiz.Title(), Phase: r.quiz.Phase(),
 			Locked: state.Locked, Participants: state.Participants,
+			NameTaken: body.Name != "" && r.quiz.NameTaken(body.Name, from.User),
 		})
 	case *ResultsQuery:
 		if from.Role < wire.RoleHost {

@@ -290,11 +290,7 @@ func (g *Gateway) RevokeFamily(family string) {
 
 // everywhere runs f for every connection on its loop. It costs a walk over all of them, so it is for rare events.
 func (g *Gateway) everywhere(f func(*member)) {
-	loops := g.loops.Load()
-	if loops == nil {
-		return
-	}
-	for _, l := range *loops {
+	for _, l := range *g.loops.Load() {
 		l.Post(walk(f))
 	}
 }

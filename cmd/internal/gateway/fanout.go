@@ -43,7 +43,8 @@ func (g *Gateway) Deliver(_ int, items []rooms.Delivery, done func()) {
 	d.encode()
 	g.bridge.take(items)
 	loops := *g.loops.Load()
-	d.pending.Store(int32(len(loops)))
+	d.pending.Store(int32(len(loops)) + 1)
+	defer d.finish() // with no loop at all there is only the bridge
 	for _, l := range loops {
 		if !l.Post(d) { // the loop has stopped, and with it its members
 			g.counters.lostDeliveries.Add(1)
@@ -143,7 +144,7 @@ func (g *group) seal(deflate bool, deflateBytesMin int) {
 	}
 }
 
-// finish is called once per loop.
+// finish is called once per loop, and once by Deliver.
 func (d *delivery) finish() {
 	if d.pending.Add(-1) != 0 {
 		return

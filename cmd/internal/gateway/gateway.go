@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -62,7 +63,8 @@ type Gateway struct {
 
 	handOff  *handOff
 	bridge   bridge
-	loops    atomic.Pointer[[]*netpoll.Loop]
+	loopsMu  sync.Mutex                      // guards changes of loops
+	loops    atomic.Pointer[[]*netpoll.Loop] // those that have started; no other has members
 	draining atomic.Bool
 	counters counters
 }
@@ -84,14 +86,12 @@ func New(cfg Config, o Options) *Gateway {
 		work: make(chan func(), workQueueMax), handOff: newHandOff(cfg.HandOffQueueMax),
 	}
 	g.bridge.waiting = make(map[uint64]chan<- bridgeReply)
+	g.loops.Store(new([]*netpoll.Loop))
 	return g
 }
 
 // SetPosts names the shards; they need the gateway as their outlet, so they come second.
 func (g *Gateway) SetPosts(p Posts) { g.posts = p }
-
-// SetLoops names the loops once netpoll has started.
-func (g *Gateway) SetLoops(loops []*netpoll.Loop) { g.loops.Store(&loops) }
 
 // HandOff is the listener that gets every HTTP connection that is no WebSocket.
 func (g *Gateway) HandOff() *handOff { return g.handOff }
@@ -112,6 +112,11 @@ func (g *Gateway) LoopStarted(l *netpoll.Loop) {
 	l.State = &loopState{
 		rand: g.rand(), rooms: make(map[string]*loopRoom), batches: make([][]rooms.Command, g.posts.Shards()),
 	}
+	g.loopsMu.Lock()
+	defer g.loopsMu.Unlock()
+	loops := append([]*netpoll.Loop(nil), *g.loops.Load()...)
+	loops = append(loops, l)
+	g.loops.Store(&loops)
 }
 
 func state(l *netpoll.Loop) *loopState { return l.State.(*loopState) }

@@ -1,0 +1,394 @@
+// Package app is the composition root: the one place where the parts meet, start in order and stop in order.
+//
+//	store → journal → loader → shards → gateway → netpoll → net/http behind it → admin port
+//
+// Each part is stopped before the ones that it leans on: first the door, then the members are sent away, then the rooms
+// finish, then the journal writes out, then the store closes.
+package app
+
+import (
+	"context"
+	crand "crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"runtime"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"lectern/cmd/internal/api"
+	"lectern/cmd/internal/config"
+	"lectern/cmd/internal/gateway"
+	"lectern/cmd/internal/ops"
+	"lectern/cmd/internal/web"
+	"lectern/netpoll"
+	"lectern/persist"
+	"lectern/persist/mem"
+	"lectern/persist/sqlite"
+	"lectern/protocol/native"
+	"lectern/protocol/session"
+	"lectern/protocol/wire"
+	"lectern/protocol/ws"
+	"lectern/rooms"
+	"lectern/rooms/auth"
+	"lectern/rooms/effect"
+	"lectern/rooms/quiz"
+	"lectern/rooms/quota"
+)
+
+// App is a running server. Start makes one; Stop ends it.
+type App struct {
+	cfg     *config.Config
+	log     *slog.Logger
+	store   persist.Store
+	journal *persist.Journal
+	loader  *rooms.Loader
+	router  *rooms.Router
+	pins    *rooms.Directory
+	issuer  *auth.Issuer
+	gateway *gateway.Gateway
+	net     *netpoll.Server
+	http    *http.Server
+	api     *api.API
+	admin   *ops.Server
+
+	roomsCfg    *rooms.Config
+	stopRooms   context.CancelFunc
+	stopLoader  context.CancelFunc
+	stopWork    chan struct{}
+	roomsDone   chan struct{}
+	journalDone chan struct{}
+	background  sync.WaitGroup
+	demo        *Demo
+	stopOnce    sync.Once
+}
+
+// Start opens the store, rebuilds the rooms that were alive, and listens. What it has started is stopped again when a
+// later step fails.
+func Start(ctx context.Context, cfg *config.Config, log *slog.Logger) (a *App, err error) {
+	a = &App{cfg: cfg, log: log, stopWork: make(chan struct{})}
+	defer func() {
+		if err != nil {
+			stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+			defer cancel()
+			_ = a.Stop(stopCtx)
+			a = nil
+		}
+	}()
+	if cfg.Dev {
+		log.Warn("--dev is on: anybody is a guest, may create rooms and publish; never do this where others can reach it")
+	}
+	debug.SetGCPercent(cfg.GOGC)
+	native.Warm() // the codec compiles here, not at the first message of a kind
+	if a.store, err = OpenStore(ctx, cfg, false); err != nil {
+		return a, err
+	}
+	if err = a.startRooms(ctx); err != nil {
+		return a, err
+	}
+	if err = a.startNet(ctx); err != nil {
+		return a, err
+	}
+	if err = a.startAdmin(); err != nil {
+		return a, err
+	}
+	if cfg.Dev {
+		if a.demo, err = a.makeDemo(ctx); err != nil {
+			return a, err
+		}
+		a.api.SetDemo(a.demo.Room, a.demo.PIN)
+	}
+	return a, nil
+}
+
+// OpenStore opens the store that the configuration names.
+func OpenStore(ctx context.Context, cfg *config.Config, readOnly bool) (persist.Store, error) {
+	kind, path, err := cfg.StoreKind()
+	if err != nil {
+		return nil, err
+	}
+	if kind == "memory" {
+		return mem.New(time.Now), nil
+	}
+	return sqlite.Open(ctx, sqlite.Config{Path: path, Synchronous: cfg.SQLite.Sync, ReadOnly: readOnly})
+}
+
+// startRooms starts the journal, the loader and the shards, and brings back the rooms that were alive.
+func (a *App) startRooms(ctx context.Context) error {
+	var err error
+	a.issuer, err = auth.NewIssuer(ctx, time.Now(), a.store, a.store, auth.Config{
+		AccessTTL: a.cfg.Auth.AccessTTL, RefreshTTL: a.cfg.Auth.RefreshTTL,
+	}, crand.Reader)
+	if err != nil {
+		return err
+	}
+	if a.roomsCfg, err = RoomsConfig(a.cfg); err != nil {
+		return err
+	}
+	a.journal = persist.New(a.store, persist.Config{Logger: a.log})
+	a.journalDone = make(chan struct{})
+	go func() {
+		defer close(a.journalDone)
+		_ = a.journal.Run(context.Background()) // ends with Close
+	}()
+	a.loader = rooms.NewLoader(a.journal)
+	loaderCtx, stopLoader := context.WithCancel(context.Background())
+	a.stopLoader = stopLoader
+	a.background.Go(func() { a.loader.Run(loaderCtx) })
+
+	a.pins = rooms.NewDirectory()
+	a.gateway = a.newGateway()
+	shards := make([]*rooms.Shard, orCPUs(a.cfg.Shards))
+	for i := range shards {
+		shards[i] = rooms.NewShard(i, rooms.ShardConfig{IdleUnloadMs: a.cfg.Rooms.IdleUnload.Milliseconds()}, a.roomsCfg, rooms.Ports{
+			Journal: a.journal, Loader: a.loader, Outlet: a.gateway, PINs: a.pins, Rand: newRand(), Logger: a.log,
+		})
+	}
+	a.router = rooms.NewRouter(shards, nowMs)
+	a.gateway.SetPosts(a.router)
+	live, err := a.journal.LiveRooms()
+	if err != nil {
+		return err
+	}
+	a.router.Restore(live)
+	roomsCtx, stopRooms := context.WithCancel(context.Background())
+	a.stopRooms = stopRooms
+	a.roomsDone = make(chan struct{})
+	go func() {
+		defer close(a.roomsDone)
+		a.router.Run(roomsCtx)
+	}()
+	if len(live) > 0 {
+		a.log.Info("rooms come back", "rooms", len(live))
+	}
+	return nil
+}
+
+// RoomsConfig is what the configuration says about rooms; replay and exports need it too.
+func RoomsConfig(cfg *config.Config) (*rooms.Config, error) {
+	filter, err := wordFilter(cfg.Words)
+	if err != nil {
+		return nil, err
+	}
+	lead := cfg.Quiz.Lead.Milliseconds()
+	return &rooms.Config{
+		Quiz:       quiz.Config{ParticipantsMax: cfg.Rooms.MembersMax, LeadMs: lead, GraceMs: cfg.Quiz.Grace.Milliseconds()},
+		Filter:     filter,
+		MembersMax: cfg.Rooms.MembersMax, OpenPublish: cfg.Dev,
+	}, nil
+}
+
+func (a *App) newGateway() *gateway.Gateway {
+	cfg := a.cfg
+	limit := quota.Limit{Count: cfg.Messages.PerSecond, Per: time.Second, Burst: cfg.Messages.Burst}
+	if cfg.Dev { // load tests drive single connections hard
+		limit.Count, limit.Burst = max(limit.Count, 20_000), max(limit.Burst, 100_000)
+	}
+	return gateway.New(gateway.Config{
+		Dev: cfg.Dev, AuthTimeout: cfg.Conns.AuthTimeout, PingEvery: cfg.Conns.PingEvery, MessagesPer: limit,
+		RoomsPerConn: cfg.Conns.RoomsMax, OriginsAllowed: cfg.Origins, DeflateBytesMin: cfg.Messages.DeflateMinBytes,
+		Session:         session.Config{WS: ws.Config{MessageBytesMax: cfg.Messages.BytesMax}},
+		HandOffQueueMax: 1024,
+	}, gateway.Options{
+		Tokens: a.issuer, Quizzes: quizzes{a.store}, PINs: a.pins, Rand: newRand, Now: time.Now, Logger: a.log,
+	})
+}
+
+// startNet opens the one port.
+func (a *App) startNet(ctx context.Context) error {
+	a.api = api.New(api.Options{
+		Store: a.store, Issuer: a.issuer, Gateway: a.gateway, PINs: a.pins, RoomsConfig: a.roomsCfg, Journal: a.journal,
+		Dev: a.cfg.Dev, URL: a.cfg.URL, Logger: a.log, Now: time.Now, Rand: newRand,
+		JoinsPerMinute: a.cfg.Joins.PerMinute, WrongPerMinute: a.cfg.Joins.Wrong,
+	})
+	mux := http.NewServeMux()
+	a.api.Register(mux)
+	mux.Handle("/", web.Handler(web.Options{}))
+	a.http = &http.Server{
+		Handler: mux, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: 2 * time.Minute,
+		IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
+	}
+	var err error
+	a.net, err = netpoll.New(netpoll.Config{
+		Addr: a.cfg.Listen, Loops: a.cfg.Loops, ConnsMax: a.cfg.Conns.Max, HandshakeTimeout: a.cfg.Conns.HandshakeTimeout,
+		OutboxHighBytes: a.cfg.Conns.OutboxHighBytes, OutboxHardBytes: a.cfg.Conns.OutboxHardBytes, RawSend: a.cfg.RawSend,
+		SlowConsumerFrame: func() []byte {
+			return ws.AppendClose(nil, uint16(wire.CloseSlowConsumer), "too slow; come back with your last seq")
+		},
+		Logger: a.log,
+	}, a.gateway)
+	if err != nil {
+		return err
+	}
+	if err := a.net.Start(ctx); err != nil {
+		a.net = nil
+		return err
+	}
+	for range 2 {
+		a.background.Go(func() { a.gateway.Work(a.stopWork) })
+	}
+	a.background.Go(func() {
+		if err := a.http.Serve(a.gateway.HandOff()); err != nil && !errors.Is(err, http.ErrServerClosed) &&
+			!errors.Is(err, net.ErrClosed) {
+			a.log.Error("net/http ended", "err", err)
+		}
+	})
+	unsubscribe := a.issuer.Subscribe(a.gateway.RevokeFamily)
+	a.background.Go(func() {
+		defer unsubscribe()
+		a.housekeeping()
+	})
+	return nil
+}
+
+// housekeeping rotates keys and forgets what has expired.
+func (a *App) housekeeping() {
+	tick := time.NewTicker(time.Hour)
+	defer tick.Stop()
+	for {
+		select {
+		case <-a.stopWork:
+			return
+		case now := <-tick.C:
+			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+			if err := a.issuer.Sweep(ctx, now); err != nil {
+				a.log.Warn("expired tokens can't be swept", "err", err)
+			}
+			if err := a.rotateKeyWhenDue(ctx, now); err != nil {
+				a.log.Warn("the signing key can't be rotated", "err", err)
+			}
+			cancel()
+		}
+	}
+}
+
+// rotateKeyWhenDue replaces the signing key once it is old enough; tokens that it has signed stay good until they expire.
+func (a *App) rotateKeyWhenDue(ctx context.Context, now time.Time) error {
+	keys, err := a.store.LoadKeys(ctx)
+	if err != nil || len(keys) == 0 {
+		return err
+	}
+	newest := keys[len(keys)-1]
+	if now.Sub(time.UnixMilli(newest.CreatedAt)) < a.cfg.Auth.KeyEvery {
+		return nil
+	}
+	return a.issuer.RotateKeys(ctx, now)
+}
+
+func (a *App) startAdmin() error {
+	if a.cfg.Admin == "" {
+		return nil
+	}
+	var err error
+	a.admin, err = ops.Start(ops.Options{
+		Addr: a.cfg.Admin, Logger: a.log, Net: a.net.Stats, Gateway: a.gateway.Stats, Rooms: a.router.Stats,
+		Journal: a.journal.Stats, PINs: a.pins.Len, Ready: a.Ready,
+	})
+	return err
+}
+
+// Ready says whether the server should get traffic; the error says why not.
+func (a *App) Ready() error {
+	stats := a.journal.Stats()
+	if stats.FailedRooms > 0 {
+		return fmt.Errorf("storage: %d rooms wait for their records to become durable", stats.FailedRooms)
+	}
+	return nil
+}
+
+// Addr is the address of the one port; AdminAddr of the admin port, nil without one.
+func (a *App) Addr() net.Addr { return a.net.Addr() }
+
+// AdminAddr is the address of the admin port; nil without one.
+func (a *App) AdminAddr() net.Addr {
+	if a.admin == nil {
+		return nil
+	}
+	return a.admin.Addr()
+}
+
+// Demo is the demo quiz of --dev; nil otherwise.
+func (a *App) Demo() *Demo { return a.demo }
+
+// Done yields an error when the server has ended by itself.
+func (a *App) Done() <-chan error { return a.net.Done() }
+
+// Stop sends the members away over the configured time, lets the rooms finish, and writes out what was recorded. It
+// returns within ctx. It may be called once; later calls do nothing.
+func (a *App) Stop(ctx context.Context) (err error) {
+	a.stopOnce.Do(func() { err = a.stop(ctx) })
+	return err
+}
+
+func (a *App) stop(ctx context.Context) error {
+	var errs []error
+	if a.net != nil {
+		a.gateway.Drain(a.cfg.Drain, func(d time.Duration) {
+			select {
+			case <-ctx.Done():
+			case <-time.After(d):
+			}
+		})
+		a.net.Refuse(true)
+		shutdown, cancel := context.WithTimeout(ctx, 2*time.Second)
+		if a.http.Shutdown(shutdown) != nil {
+			_ = a.http.Close()
+		}
+		cancel()
+		errs = append(errs, a.gateway.HandOff().Close(), a.net.Stop(ctx))
+	}
+	close(a.stopWork)
+	if a.stopRooms != nil {
+		a.stopRooms()
+		<-a.roomsDone
+	}
+	if a.journal != nil {
+		errs = append(errs, a.journal.Close(ctx))
+	}
+	if a.stopLoader != nil {
+		a.stopLoader()
+	}
+	a.background.Wait()
+	if a.admin != nil {
+		errs = append(errs, a.admin.Close())
+	}
+	if a.store != nil {
+		errs = append(errs, a.store.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// NewLogger makes the process's log, on w.
+func NewLogger(cfg *config.Config, w io.Writer) *slog.Logger {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(cfg.Log.Level)) // config has checked it
+	o := &slog.HandlerOptions{Level: level}
+	if cfg.Log.Format == "json" {
+		return slog.New(slog.NewJSONHandler(w, o))
+	}
+	return slog.New(slog.NewTextHandler(w, o))
+}
+
+// newRand is a random source for one goroutine, seeded by the system.
+func newRand() effect.Random {
+	var seed [32]byte
+	if _, err := crand.Read(seed[:]); err != nil { // never fails on the systems we run on
+		binary.LittleEndian.PutUint64(seed[:], rand.Uint64())
+	}
+	return rand.New(rand.NewChaCha8(seed))
+}
+
+func nowMs() int64 { return time.Now().UnixMilli() }
+
+func orCPUs(n int) int {
+	if n == 0 {
+		return runtime.GOMAXPROCS(0)
+	}
+	return n
+}

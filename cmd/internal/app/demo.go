@@ -1,0 +1,60 @@
+package app
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+	"time"
+
+	"lectern/protocol/quizfile"
+	"lectern/protocol/wire"
+	"lectern/rooms/auth"
+	"lectern/rooms/effect"
+)
+
+// Demo is the quiz that --dev makes ready: everybody can try the product before reading anything.
+type Demo struct {
+	Room, PIN string
+	HostToken string // an access token of its host, for the link to the host's page
+}
+
+//go:embed demo.gift
+var demoQuestions []byte
+
+const demoHost = "demo-host"
+
+// makeDemo opens a session of the demo quiz, and puts the quiz into the demo host's library.
+func (a *App) makeDemo(ctx context.Context) (*Demo, error) {
+	imported, err := quizfile.DecodeAs("gift", demoQuestions)
+	if err != nil {
+		return nil, fmt.Errorf("app: the demo quiz: %w", err)
+	}
+	if faults := imported.Faults(); len(faults) > 0 {
+		return nil, fmt.Errorf("app: the demo quiz has a fault in line %d: %s", faults[0].Line, faults[0].Reason)
+	}
+	q := imported.Quiz
+	q.Title = "Lectern demo"
+	q.Settings.StreakBonus = true
+	host := effect.Caller{User: demoHost, Name: "Demo host", Role: wire.RoleHost}
+	if stored, err := a.store.ListQuizzes(ctx, demoHost); err == nil && len(stored) == 0 {
+		if _, err := a.store.PutQuiz(ctx, demoHost, &q); err != nil {
+			return nil, fmt.Errorf("app: store the demo quiz: %w", err)
+		}
+	}
+	cmd, refused := a.gateway.NewSession(host, &wire.QuizCreateData{Quiz: &q})
+	if refused != nil {
+		return nil, fmt.Errorf("app: open the demo session: %w", refused)
+	}
+	callCtx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	data, refused := a.gateway.Call(callCtx, cmd)
+	if refused != nil {
+		return nil, fmt.Errorf("app: open the demo session: %w", refused)
+	}
+	reply := data.(*wire.QuizCreateReply)
+	token, _, err := a.issuer.IssueAccess(time.Now(), auth.Claims{Subject: demoHost, Name: host.Name, Role: wire.RoleHost})
+	if err != nil {
+		return nil, fmt.Errorf("app: sign the demo host's token: %w", err)
+	}
+	return &Demo{Room: reply.Room, PIN: reply.PIN, HostToken: token}, nil
+}

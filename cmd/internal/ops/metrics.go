@@ -1,0 +1,160 @@
+package ops
+
+import (
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"lectern/netpoll"
+	"lectern/persist"
+	"lectern/protocol/wire"
+)
+
+// collector reads all counters at each scrape; nothing is counted twice and the hot path knows no metrics library. Names and
+// units follow Prometheus' conventions: base units, _total for counters.
+type collector struct{ o Options }
+
+func desc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("lectern_"+name, help, labels, nil)
+}
+
+var (
+	connsOpen     = desc("connections_open", "Connections open now.")
+	connsDetached = desc("connections_http", "Connections handed to net/http and not closed yet.")
+	connsBlocked  = desc("connections_blocked", "Connections whose peer does not take what it was sent.")
+	connsDeflate  = desc("connections_deflate", "Connections that negotiated permessage-deflate.")
+	connsAccepted = desc("connections_accepted_total", "Connections accepted.")
+	connsRefused  = desc("connections_refused_total", "Connections closed at once: cap, drain or limit.")
+	connsClosed   = desc("connections_closed_total", "Connections that ended, by reason.", "reason")
+	upgrades      = desc("websocket_upgrades_total", "WebSocket handshakes done.")
+	handOffs      = desc("http_handoffs_total", "HTTP connections handed to net/http.")
+	handOffsFull  = desc("http_handoffs_refused_total", "HTTP connections closed because net/http did not accept in time.")
+	bytesIn       = desc("network_receive_bytes_total", "Bytes read from connections.")
+	bytesOut      = desc("network_transmit_bytes_total", "Bytes written to connections.")
+	writes        = desc("network_writes_total", "Write calls.")
+	timers        = desc("timers_pending", "Timers on the wheels.")
+	framesDropped = desc("frames_dropped_total", "Frames that a slow peer did not get, by class.", "class")
+	inboxPeak     = desc("loop_inbox_tasks_peak", "The deepest that any loop's inbox has been.")
+	panics        = desc("panics_recovered_total", "Panics recovered, by where.", "where")
+
+	received   = desc("messages_received_total", "Messages from clients, by operation; none: unreadable or unknown.", "op")
+	refusals   = desc("errors_total", "Refusals sent to clients, by code.", "code")
+	closeCodes = desc("close_codes_sent_total", "Close frames sent, by code.", "code")
+	peerCodes  = desc("close_codes_received_total", "Close frames received, by code; 0: any outside 1000-1015.", "code")
+	deliveries = desc("deliveries_total", "Events given to connections; a broadcast counts once per member.")
+	batches    = desc("broadcast_batches_total", "Groups of events encoded once and shared.")
+
+	roomsLoaded   = desc("rooms_loaded", "Rooms in memory.")
+	roomMembers   = desc("room_members", "Member connections of all rooms, as of the last sweep.")
+	pinsUsed      = desc("pins_in_use", "PINs that lead to a room.")
+	commands      = desc("room_commands_total", "Commands carried out by rooms.")
+	facts         = desc("room_facts_total", "Facts recorded by rooms.")
+	shardDepth    = desc("shard_inbox_commands", "Commands waiting for a shard.")
+	shardPeak     = desc("shard_inbox_commands_peak", "The deepest that any shard's inbox has been.")
+	shardRefused  = desc("shard_refused_total", "Commands refused by a shard: behind with storage, or a room that is loading.")
+	commitsFailed = desc("shard_failed_commits_total", "Batches of facts that could not be made durable.")
+
+	journalRecords = desc("journal_records_total", "Records made durable.")
+	journalQueue   = desc("journal_queue_records", "Records waiting or being written.")
+	journalBytes   = desc("journal_queue_bytes", "Bytes waiting or being written.")
+	journalRefused = desc("journal_refused_total", "Appends refused because the queue was full.")
+	journalFailed  = desc("journal_failed_commits_total", "Transactions that failed.")
+	journalCommit  = desc("journal_commit_duration_seconds", "How long a group commit takes.")
+)
+
+// Describe is the unchecked kind: the set of labels is closed, but a series appears with its first value.
+func (c *collector) Describe(chan<- *prometheus.Desc) {}
+
+// Collect reads the counters.
+func (c *collector) Collect(out chan<- prometheus.Metric) {
+	c.collectNet(out)
+	c.collectGateway(out)
+	c.collectRooms(out)
+	c.collectJournal(out)
+}
+
+func gauge(out chan<- prometheus.Metric, d *prometheus.Desc, v float64, labels ...string) {
+	out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+}
+
+func count(out chan<- prometheus.Metric, d *prometheus.Desc, v float64, labels ...string) {
+	out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, v, labels...)
+}
+
+func (c *collector) collectNet(out chan<- prometheus.Metric) {
+	s := c.o.Net()
+	gauge(out, connsOpen, float64(s.Open))
+	gauge(out, connsDetached, float64(s.Detached))
+	gauge(out, connsBlocked, float64(s.Blocked))
+	gauge(out, timers, float64(s.Timers))
+	gauge(out, inboxPeak, float64(s.InboxTasksHigh))
+	count(out, connsAccepted, float64(s.Accepted))
+	count(out, connsRefused, float64(s.Refused))
+	count(out, bytesIn, float64(s.BytesIn))
+	count(out, bytesOut, float64(s.BytesOut))
+	count(out, writes, float64(s.Writes))
+	count(out, panics, float64(s.Panics), "loop")
+	for _, r := range netpoll.Reasons() {
+		count(out, connsClosed, float64(s.Closed[r]), r.String())
+	}
+	for _, class := range []netpoll.Class{netpoll.Reliable, netpoll.State, netpoll.Volatile} {
+		count(out, framesDropped, float64(s.Dropped[class]), class.String())
+	}
+}
+
+func (c *collector) collectGateway(out chan<- prometheus.Metric) {
+	s := c.o.Gateway()
+	gauge(out, connsDeflate, float64(s.DeflateConns))
+	count(out, upgrades, float64(s.Upgrades))
+	count(out, handOffs, float64(s.HandedOff))
+	count(out, handOffsFull, float64(s.HandOffFull))
+	count(out, deliveries, float64(s.Deliveries))
+	count(out, batches, float64(s.Groups))
+	for op := range wire.OpCount {
+		name := wire.Op(op).String()
+		if name == "" {
+			name = "none"
+		}
+		count(out, received, float64(s.Received[wire.Op(op)]), name)
+	}
+	for code, n := range s.Errors {
+		count(out, refusals, float64(n), string(code))
+	}
+	for code, n := range s.Closes {
+		count(out, closeCodes, float64(n), strconv.Itoa(int(code)))
+	}
+	for code, n := range s.PeerCloses {
+		count(out, peerCodes, float64(n), strconv.Itoa(int(code)))
+	}
+}
+
+func (c *collector) collectRooms(out chan<- prometheus.Metric) {
+	s := c.o.Rooms()
+	gauge(out, roomsLoaded, float64(s.Rooms))
+	gauge(out, roomMembers, float64(s.Members))
+	gauge(out, pinsUsed, float64(c.o.PINs()))
+	gauge(out, shardDepth, float64(s.InboxDepth))
+	gauge(out, shardPeak, float64(s.InboxPeak))
+	count(out, commands, float64(s.Commands))
+	count(out, facts, float64(s.Facts))
+	count(out, shardRefused, float64(s.Refused))
+	count(out, commitsFailed, float64(s.FailedCommits))
+	count(out, panics, float64(s.Panics), "room")
+}
+
+func (c *collector) collectJournal(out chan<- prometheus.Metric) {
+	s := c.o.Journal()
+	gauge(out, journalQueue, float64(s.QueueRecords))
+	gauge(out, journalBytes, float64(s.QueueBytes))
+	count(out, journalRecords, float64(s.Records))
+	count(out, journalRefused, float64(s.Refused))
+	count(out, journalFailed, float64(s.FailedBatches))
+	buckets := make(map[float64]uint64, len(persist.CommitBuckets))
+	var below uint64
+	for i, bound := range persist.CommitBuckets {
+		below += s.CommitCounts[i]
+		buckets[bound.Seconds()] = below
+	}
+	below += s.CommitCounts[len(persist.CommitBuckets)]
+	out <- prometheus.MustNewConstHistogram(journalCommit, below, s.CommitTime.Seconds(), buckets)
+}

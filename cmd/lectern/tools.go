@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	crand "crypto/rand"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"lectern/cmd/internal/app"
+	"lectern/cmd/internal/config"
+	"lectern/persist"
+	"lectern/protocol/wire"
+	"lectern/rooms/auth"
+)
+
+// withStore runs f with the store that --store, the file or the environment names.
+func withStore(c *cobra.Command, file string, readOnly bool, f func(context.Context, *config.Config, persist.Store) error,
+) (err error) {
+	cfg, err := loadConfig(c, file)
+	if err != nil {
+		return usageError{err}
+	}
+	ctx := c.Context()
+	if ctx == nil {
+		ctx = context.Background()
+	}
+	store, err := app.OpenStore(ctx, cfg, readOnly)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if closeErr := store.Close(); err == nil {
+			err = closeErr
+		}
+	}()
+	return f(ctx, cfg, store)
+}
+
+func storeFlags(c *cobra.Command, file *string) {
+	c.Flags().StringVar(file, "config", os.Getenv("LECTERN_CONFIG"), "YAML file with settings")
+	addConfigFlags(c, "store")
+}
+
+func tokenCommand() *cobra.Command {
+	var file, sub, role, room, name string
+	var ttl time.Duration
+	c := &cobra.Command{
+		Use:   "token --sub ID --role ROLE [--room R]",
+		Short: "Print a signed access token",
+		Long: "Print a signed access token for tools, tests and hosts. It is signed with the newest key of the store, which a " +
+			"server may be using at the same time; the server must have run once.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			r, ok := wire.ParseRole(role)
+			if !ok || r == wire.RoleNone {
+				return usageError{fmt.Errorf("--role %q must be observer, participant, moderator, host or admin", role)}
+			}
+			if sub == "" {
+				return usageError{fmt.Errorf("--sub must name the user")}
+			}
+			return withStore(cmd, file, true, func(ctx context.Context, cfg *config.Config, store persist.Store) error {
+				if ttl == 0 {
+					ttl = cfg.Auth.AccessTTL
+				}
+				issuer, err := auth.NewIssuer(ctx, time.Now(), store, store, auth.Config{AccessTTL: ttl}, crand.Reader)
+				if err != nil {
+					return fmt.Errorf("%w (start the server once, so that it makes its keys)", err)
+				}
+				token, _, err := issuer.IssueAccess(time.Now(), auth.Claims{Subject: sub, Name: name, Role: r, Room: room})
+				if err != nil {
+					return err
+				}
+				_, err = fmt.Fprintln(cmd.OutOrStdout(), token)
+				return err
+			})
+		},
+	}
+	storeFlags(c, &file)
+	c.Flags().StringVar(&sub, "sub", "", "the user's id")
+	c.Flags().StringVar(&role, "role", "participant", "observer, participant, moderator, host or admin")
+	c.Flags().StringVar(&room, "room", "", "the only room that the token is good for")
+	c.Flags().StringVar(&name, "name", "", "display name")
+	c.Flags().DurationVar(&ttl, "ttl", 0, "how long it is good (default: the server's setting)")
+	return c
+}
+
+func migrateCommand() *cobra.Command {
+	var file string
+	c := &cobra.Command{
+		Use:   "migrate",
+		Short: "Bring the store's schema up to date",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return withStore(cmd, file, false, func(ctx context.Context, cfg *config.Config, store persist.Store) error {
+				version, err := store.SchemaVersion(ctx)
+				if err != nil {
+					return err
+				}
+				_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s has schema version %d\n", cfg.Store, version)
+				return err
+			})
+		},
+	}
+	storeFlags(c, &file)
+	return c
+}
