@@ -101,10 +101,6 @@ var ErrNotDetachable = errors.New("netpoll: a connection that is closing or has 
 // that were already read are the caller's to deliver first. The result counts against Config.ConnsMax until it is
 // closed.
 func (c *Conn) Detach() (net.Conn, error) {
-	if c.Closing() {
-		return nil, ErrNotDetachable
-	}
-	c.flush()
 	if c.Closing() || c.QueuedBytes() > 0 {
 		return nil, ErrNotDetachable
 	}
@@ -133,12 +129,12 @@ func (h *handedConn) Close() error {
 
 // Send queues a frame; everything queued in one turn leaves in one write when the turn ends. Send takes a reference
 // of its own where it keeps the frame, so the caller's stays the caller's. key tells apart what a State frame
-// replaces; 0 means that it replaces nothing. Loop's goroutine.
+// replaces; 0 means that it replaces nothing. A frame that is not sealed panics. Loop's goroutine.
 func (c *Conn) Send(class Class, key uint64, f *frame.Frame) SendStatus {
 	if c.Closing() {
 		return Closed
 	}
-	status, keep := c.admit(class, key, f.Len())
+	status, keep := c.admit(class, key, len(f.Bytes()))
 	if keep {
 		f.Retain()
 		c.push(entry{f: f, key: key, class: class})

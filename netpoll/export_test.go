@@ -25,3 +25,9 @@ func ForceFlush(c *Conn, b []byte) {
 
 // EndEngine makes gnet end as it does after a failed accept.
 func EndEngine(s *Server) { s.engine.shutdown() }
+
+// EngineBytes is what the engine holds for the connection.
+func EngineBytes(c *Conn) int { return c.t.OutboundBuffered() }
+
+// Stuck reports whether frames wait although nothing keeps them from leaving.
+func Stuck(c *Conn) bool { return len(c.out.q) > 0 && c.flags&flagBlocked == 0 }

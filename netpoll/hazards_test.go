@@ -278,16 +278,17 @@ func TestPeerThatNeverReads(t *testing.T) {
 	c := recv(t, opened)
 	payload := frame.Of(make([]byte, 1000))
 	defer payload.Release()
-	most, sent := 0, 0
+	most, engine, sent := 0, 0, 0
 	for over := false; !over; {
 		do(t, s.Loops()[0], func() {
-			for range 10 {
+			for range 200 { // more in a turn than the engine may be given
 				if c.Send(netpoll.Reliable, 0, payload) == netpoll.Closed {
 					over = true
 					return
 				}
 				sent += payload.Len()
 				most = max(most, c.QueuedBytes())
+				engine = max(engine, netpoll.EngineBytes(c))
 			}
 		})
 		if sent > 1<<30 {
@@ -299,6 +300,9 @@ func TestPeerThatNeverReads(t *testing.T) {
 	}
 	if most > hard {
 		t.Errorf("%d bytes were queued, the limit is %d", most, hard)
+	}
+	if engine > 64<<10 {
+		t.Errorf("the engine held %d bytes: it must get nothing while it has some", engine)
 	}
 	if st := s.Stats(); st.Dropped[netpoll.Reliable] == 0 || st.Closed[netpoll.ReasonSlowConsumer] != 1 {
 		t.Errorf("counted %+v", st)

@@ -205,7 +205,14 @@ func TestLifeOfConnections(t *testing.T) {
 			"close": func(*rapid.T) { some().Close() },
 			"reset": func(*rapid.T) { some().Reset() },
 			"pause": func(*rapid.T) { some().Pause() },
-			"run":   func(*rapid.T) { n.Run() },
+			"run": func(t *rapid.T) {
+				n.Run()
+				for id, c := range w.open {
+					if netpoll.Stuck(c) {
+						t.Fatalf("frames for %v wait for nothing", id)
+					}
+				}
+			},
 			"some": func(t *rapid.T) {
 				for range rapid.IntRange(1, 5).Draw(t, "steps") {
 					n.Step()
@@ -246,6 +253,7 @@ var commands = []string{"echo ", "broadcast ", "done ", "panic ", "timer ", "kic
 type witness struct {
 	t    *rapid.T
 	open map[netpoll.ConnID]*netpoll.Conn
+	past []netpoll.ConnID
 }
 
 func (w *witness) LoopStarted(l *netpoll.Loop) { l.State = w }
@@ -255,6 +263,11 @@ func (w *witness) Opened(c *netpoll.Conn) {
 		w.t.Fatalf("%v opened twice or can't be found", c.ID())
 	}
 	w.open[c.ID()] = c
+	for _, id := range w.past {
+		if c.Loop().Lookup(id) != nil {
+			w.t.Fatalf("%v is closed and was found", id)
+		}
+	}
 }
 
 func (w *witness) known(c *netpoll.Conn, callback string) {
@@ -310,10 +323,44 @@ func (w *witness) Timer(c *netpoll.Conn, _ netpoll.TimerKind) {
 func (w *witness) Closed(c *netpoll.Conn, r netpoll.Reason) {
 	w.known(c, "Closed")
 	delete(w.open, c.ID())
+	w.past = append(w.past, c.ID())
+	if status := c.SendBytes(netpoll.Reliable, []byte("late")); status != netpoll.Closed {
+		w.t.Fatalf("sending on a closed connection gave %v", status)
+	}
 	if c.Loop().Lookup(c.ID()) != nil || r == netpoll.ReasonNone {
 		w.t.Fatalf("%v closed for %v and can still be found", c.ID(), r)
 	}
 	w.broadcast(c.Loop()) // sending to others inside Closed is allowed
+}
+
+// What Closed sends to others while a failing write is being dealt with leaves in the same turn.
+func TestSendingInsideAFailedWrite(t *testing.T) {
+	failed := 0
+	for seed := range uint64(20) {
+		var members []*netpoll.Conn
+		n := simulate(t, netpoll.Config{}, &script{
+			opened: func(c *netpoll.Conn) { members = append(members, c) },
+			closed: func(_ *netpoll.Conn, r netpoll.Reason) {
+				if r == netpoll.ReasonWriteFailed {
+					failed++
+				}
+				members[1].SendBytes(netpoll.Reliable, []byte("left"))
+			},
+		}, simnet.Options{Seed: seed})
+		first := n.Dial()
+		n.Run()
+		second := n.Dial()
+		n.Run()
+		n.Loops()[0].Post(func() { members[0].SendBytes(netpoll.Reliable, []byte("x")) })
+		first.Reset()
+		n.Run()
+		if got := string(second.Read()); got != "left" {
+			t.Fatalf("seed %d: the other read %q", seed, got)
+		}
+	}
+	if failed == 0 {
+		t.Error("no write failed: the test shows nothing")
+	}
 }
 
 func TestTimersOfAConnection(t *testing.T) {
