@@ -50,6 +50,8 @@ type jwksReply struct {
 
 func (a *API) registerAuth(h huma.API) {
 	huma.Register(h, op(http.MethodPost, "/auth/token", "token", "Join a game as a guest", "auth"), a.token)
+	huma.Register(h, secured(op(http.MethodPost, "/auth/session", "session",
+		"Begin a session with a token that has none: from lectern token, or a hostToken", "auth")), a.session)
 	huma.Register(h, op(http.MethodPost, "/auth/refresh", "refresh", "Trade a refresh token for new tokens", "auth"), a.refresh)
 	huma.Register(h, op(http.MethodPost, "/auth/revoke", "revoke", "End the session of a refresh token", "auth"), a.revoke)
 	huma.Register(h, op(http.MethodGet, "/.well-known/jwks.json", "jwks", "The keys that verify tokens and receipts", "auth"),
@@ -68,6 +70,19 @@ func (a *API) token(ctx context.Context, in *tokenRequest) (*tokenReply, error) 
 		return nil, fail(err)
 	}
 	return a.login(ctx, claims)
+}
+
+// session begins a refresh family for a token that an operator or quiz:create gave out, so that a host stays signed in for
+// longer than one access token lives. A token of a family can't begin another: it would outlive its revocation.
+func (a *API) session(ctx context.Context, in *struct{ bearer }) (*tokenReply, error) {
+	c, err := a.claims(in.bearer, wire.RoleObserver)
+	if err != nil {
+		return nil, err
+	}
+	if c.Family != "" {
+		return nil, fail(wire.NewError(wire.CodeWrongState, "this token belongs to a session already; refresh that"))
+	}
+	return a.login(ctx, auth.Claims{Subject: c.Subject, Name: c.Name, Role: c.Role, Room: c.Room})
 }
 
 // guest decides what a guest gets a token for.

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	crand "crypto/rand"
 	_ "embed"
 	"fmt"
 	"time"
@@ -21,7 +22,10 @@ type Demo struct {
 //go:embed demo.gift
 var demoQuestions []byte
 
-const demoHost = "demo-host"
+const (
+	demoHost     = "demo-host"
+	demoTokenTTL = 24 * time.Hour
+)
 
 // makeDemo opens a session of the demo quiz, and puts the quiz into the demo host's library.
 func (a *App) makeDemo(ctx context.Context) (*Demo, error) {
@@ -52,7 +56,12 @@ func (a *App) makeDemo(ctx context.Context) (*Demo, error) {
 		return nil, fmt.Errorf("app: open the demo session: %w", refused)
 	}
 	reply := data.(*wire.QuizCreateReply)
-	token, _, err := a.issuer.IssueAccess(time.Now(), auth.Claims{Subject: demoHost, Name: host.Name, Role: wire.RoleHost})
+	// The link is clicked whenever somebody gets round to it, so its token lives longer than others.
+	issuer, err := auth.NewIssuer(ctx, time.Now(), a.store, a.store, auth.Config{AccessTTL: demoTokenTTL}, crand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	token, _, err := issuer.IssueAccess(time.Now(), auth.Claims{Subject: demoHost, Name: host.Name, Role: wire.RoleHost})
 	if err != nil {
 		return nil, fmt.Errorf("app: sign the demo host's token: %w", err)
 	}
