@@ -65,7 +65,8 @@ func WriteHTML(path string, results ...*Result) error {
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(path, page, 0o644); err != nil { //nolint:gosec // the operator names it, and it is meant to be shown
+	//nolint:gosec // The operator names the file, and it is meant to be shown.
+	if err := os.WriteFile(path, page, 0o644); err != nil {
 		return fmt.Errorf("bench: write the report: %w", err)
 	}
 	return nil

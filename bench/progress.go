@@ -13,8 +13,8 @@ import (
 // plainEvery is the distance of progress lines where no terminal shows them.
 const plainEvery = 5 * time.Second
 
-// NewProgress makes a display for Options.Progress and the function that ends it. In a terminal one line is drawn again and
-// again; elsewhere (logs, CI) a plain line comes every five seconds and at each new phase.
+// NewProgress makes a display for Options.Progress and the function that ends it. In a terminal one line is drawn again
+// and again; elsewhere (logs, CI) a plain line comes every five seconds and at each new phase.
 func NewProgress(w *os.File) (show func(Progress), done func()) {
 	if isTerminal(w) {
 		return liveProgress(w)
@@ -56,8 +56,8 @@ func plainProgress(w io.Writer) func(Progress) {
 }
 
 func progressLine(p Progress) string {
-	line := fmt.Sprintf("%6.1fs %-12s ready %d/%d, sent %d, delivered %d (%.0f/s), errors %d", p.Elapsed.Seconds(), p.Phase,
-		p.Ready, p.Conns, p.Sent, p.Delivered, p.PerSecond, p.Errors)
+	line := fmt.Sprintf("%6.1fs %-12s ready %d/%d, sent %d, delivered %d (%.0f/s), errors %d",
+		p.Elapsed.Seconds(), p.Phase, p.Ready, p.Conns, p.Sent, p.Delivered, p.PerSecond, p.Errors)
 	if p.ServerRSS > 0 {
 		line += fmt.Sprintf("; server %.0f %% cpu, %.0f MiB", 100*p.ServerCPU, float64(p.ServerRSS)/(1<<20))
 	}

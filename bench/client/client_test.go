@@ -9,7 +9,8 @@ import (
 )
 
 func TestScannerReadsObjectsAndBatches(t *testing.T) {
-	payload := []byte(` [ {"re":7,"ok":true,"data":{"re":9,"x":"}\"]"}} , {"ev":"a\u003ab","room":"r","seq":17,"ts":1764000000000,"data":[1,{"ev":"no"}]} ] `)
+	payload := []byte(` [ {"re":7,"ok":true,"data":{"re":9,"x":"}\"]"}} , ` + `
+		{"ev":"a\u003ab","room":"r","seq":17,"ts":1764000000000,"data":[1,{"ev":"no"}]} ] `)
 	var s Scanner
 	var f Fields
 	s.Reset(payload)
@@ -22,7 +23,9 @@ func TestScannerReadsObjectsAndBatches(t *testing.T) {
 	if s.Next(&f) || s.Err() != nil {
 		t.Fatalf("after the last message: %v", s.Err())
 	}
-	for _, bad := range []string{``, `7`, `[1]`, `{"a":1} x`, `{"a" 1}`, `[{"a":1}{}]`, `{"a":"`, `{"a":{`, `{"a":}`, `[{},`} {
+	for _, bad := range []string{
+		``, `7`, `[1]`, `{"a":1} x`, `{"a" 1}`, `[{"a":1}{}]`, `{"a":"`, `{"a":{`, `{"a":}`, `[{},`,
+	} {
 		s.Reset([]byte(bad))
 		for s.Next(&f) {
 		}

@@ -117,7 +117,8 @@ func (c *Conn) Flush() {
 	}
 }
 
-// Close sends a close frame with code (best effort) and closes the socket. Handler.Closed is called with the name "local".
+// Close sends a close frame with code (best effort) and closes the socket. Handler.Closed is called with the name
+// "local".
 func (c *Conn) Close(code uint16) {
 	if c.state == stateOpen {
 		frame := appendMasked(nil, opClose, []byte{byte(code >> 8), byte(code)}, c.engine.mask())

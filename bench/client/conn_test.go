@@ -22,7 +22,8 @@ func (r *recorder) Closed(_ *Conn, end End)   { r.log = append(r.log, "closed "+
 func (r *recorder) Timer(*Conn, uint8, int64) {}
 func (r *recorder) TurnEnded(int64)           {}
 
-// feedSplit feeds a connection that waits for its handshake's answer, in pieces of random sizes; what it writes goes nowhere.
+// feedSplit feeds a connection that waits for its handshake's answer, in pieces of random sizes; what it writes goes
+// nowhere.
 func feedSplit(t testing.TB, stream []byte, seed uint64) []string {
 	t.Helper()
 	rec := &recorder{}
@@ -75,20 +76,21 @@ func TestFramesAreReadHoweverTheyAreCut(t *testing.T) {
 			[]string{"opened", `message "one"`, fmt.Sprintf("message %q", long), "closed local"},
 		},
 		"fragments around a ping": {
-			upgraded + serverFrame(0x01, "a") + serverFrame(0x89, "") + serverFrame(0x00, "b") + serverFrame(0x80, "c") + serverFrame(0x82, "d"),
+			upgraded + serverFrame(0x01, "a") + serverFrame(0x89, "") + serverFrame(0x00, "b") + serverFrame(0x80, "c") +
+				serverFrame(0x82, "d"),
 			[]string{"opened", `message "abc"`, `message "d"`, "closed local"},
 		},
-		"close":             {upgraded + serverFrame(0x88, "\x10\xccslow"), []string{"opened", "closed closed_4300"}},
-		"close, no code":    {upgraded + serverFrame(0x88, ""), []string{"opened", "closed closed_1005"}},
-		"text in a message": {upgraded + serverFrame(0x01, "a") + serverFrame(0x81, "b"), []string{"opened", "closed protocol"}},
-		"continuation":      {upgraded + serverFrame(0x80, "a"), []string{"opened", "closed protocol"}},
-		"masked":            {upgraded + "\x81\x81aaaab", []string{"opened", "closed protocol"}},
-		"reserved bit":      {upgraded + serverFrame(0xc1, "a"), []string{"opened", "closed protocol"}},
-		"too long":          {upgraded + "\x81\x7f\x00\x00\x00\x00\xff\xff\xff\xff", []string{"opened", "closed protocol"}},
-		"long ping":         {upgraded + "\x89\x7e\x00\x80", []string{"opened", "closed protocol"}},
-		"refused":           {"HTTP/1.1 429 Too Many Requests\r\n\r\n", []string{"closed handshake_429"}},
-		"wrong accept":      {"HTTP/1.1 101 OK\r\nSec-WebSocket-Accept: x\r\n\r\n", []string{"closed handshake"}},
-		"no HTTP":           {"SSH-2.0-x\r\n\r\n", []string{"closed handshake"}},
+		"close":          {upgraded + serverFrame(0x88, "\x10\xccslow"), []string{"opened", "closed closed_4300"}},
+		"close, no code": {upgraded + serverFrame(0x88, ""), []string{"opened", "closed closed_1005"}},
+		"interleaved":    {upgraded + serverFrame(0x01, "a") + serverFrame(0x81, "b"), []string{"opened", "closed protocol"}},
+		"continuation":   {upgraded + serverFrame(0x80, "a"), []string{"opened", "closed protocol"}},
+		"masked":         {upgraded + "\x81\x81aaaab", []string{"opened", "closed protocol"}},
+		"reserved bit":   {upgraded + serverFrame(0xc1, "a"), []string{"opened", "closed protocol"}},
+		"too long":       {upgraded + "\x81\x7f\x00\x00\x00\x00\xff\xff\xff\xff", []string{"opened", "closed protocol"}},
+		"long ping":      {upgraded + "\x89\x7e\x00\x80", []string{"opened", "closed protocol"}},
+		"refused":        {"HTTP/1.1 429 Too Many Requests\r\n\r\n", []string{"closed handshake_429"}},
+		"wrong accept":   {"HTTP/1.1 101 OK\r\nSec-WebSocket-Accept: x\r\n\r\n", []string{"closed handshake"}},
+		"no HTTP":        {"SSH-2.0-x\r\n\r\n", []string{"closed handshake"}},
 	} {
 		for seed := range uint64(50) {
 			if got := feedSplit(t, []byte(c.stream), seed); fmt.Sprint(got) != fmt.Sprint(c.want) {

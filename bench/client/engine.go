@@ -108,7 +108,8 @@ func NewEngine(cfg Config, handler Handler) (*Engine, error) {
 	return e, nil
 }
 
-// Do runs f on the engine's goroutine, in the order of the calls. It does not wait. After Run has returned f is dropped.
+// Do runs f on the engine's goroutine, in the order of the calls. It does not wait. After Run has returned f is
+// dropped.
 func (e *Engine) Do(f func()) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

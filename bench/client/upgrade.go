@@ -30,7 +30,8 @@ func (e *Engine) appendRequest(dst []byte, path string) []byte {
 	dst = append(dst, path...)
 	dst = append(dst, " HTTP/1.1\r\nHost: "...)
 	dst = append(dst, e.cfg.Host...)
-	dst = append(dst, "\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: "...)
+	dst = append(dst, "\r\nUpgrade: websocket\r\nConnection: Upgrade"...)
+	dst = append(dst, "\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: "...)
 	dst = append(dst, e.key...)
 	if e.cfg.Subprotocol != "" {
 		dst = append(dst, "\r\nSec-WebSocket-Protocol: "...)
@@ -39,7 +40,8 @@ func (e *Engine) appendRequest(dst []byte, path string) []byte {
 	return append(dst, headEnd...)
 }
 
-// upgrade looks for the end of the response head and checks it; it returns what follows, and whether the head was there.
+// upgrade looks for the end of the response head and checks it; it returns what follows, and whether the head was
+// there.
 func (c *Conn) upgrade(in []byte, now int64) (rest []byte, done bool) {
 	end := bytes.Index(in, headEnd)
 	if end < 0 {
@@ -55,7 +57,8 @@ func (c *Conn) upgrade(in []byte, now int64) (rest []byte, done bool) {
 		return nil, true
 	}
 	if status := string(head[9:12]); status != "101" {
-		c.finish(End{Name: "handshake_" + status, Err: fmt.Errorf("bench: the server answered the handshake with status %s", status)})
+		err := fmt.Errorf("bench: the server answered the handshake with status %s", status)
+		c.finish(End{Name: "handshake_" + status, Err: err})
 		return nil, true
 	}
 	if string(headerValue(head, "sec-websocket-accept")) != c.engine.accept {

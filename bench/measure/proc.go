@@ -20,7 +20,8 @@ import (
 )
 
 // ErrNoProcess says that nobody on this machine whom we may look at listens on the port.
-var ErrNoProcess = errors.New("bench: no process found that listens on the target's port: its CPU and memory are not measured")
+var ErrNoProcess = errors.New(
+	"bench: no process found that listens on the target's port: its CPU and memory are not measured")
 
 // ListenerPID finds the process that listens on a TCP port of this machine: the socket's inode from /proc/net/tcp and
 // tcp6, then the process that holds it. It is ErrNoProcess for a remote server or another user's process.

@@ -96,9 +96,10 @@ func seriesPlot(r *Result, title, unit string, of func(Sample) float64) Plot {
 		ticks = append(ticks, tick{at: at, label: trim(at) + " s"})
 	}
 	return Plot{
-		Title:   title,
-		Summary: fmt.Sprintf("%s over %s seconds: at most %s %s, %s on average.", title, trim(end), trim(peak), unit, trim(sum/float64(len(ys)))),
-		SVG:     draw(xs, ys, ticks, unit),
+		Title: title,
+		Summary: fmt.Sprintf("%s over %s seconds: at most %s %s, %s on average.",
+			title, trim(end), trim(peak), unit, trim(sum/float64(len(ys)))),
+		SVG: draw(xs, ys, ticks, unit),
 	}
 }
 

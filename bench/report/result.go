@@ -198,7 +198,8 @@ func WriteText(w io.Writer, r *Result) {
 	p("  generator cpu %.2f s, busy %.0f %%; kernel: %d backlog drops, %d TCP resends", r.Generator.CPUS,
 		100*r.Generator.BusyShare, r.Kernel.BacklogDrops, r.Kernel.TCPResends)
 	if q := r.Quiz; q != nil {
-		p("  quiz    questions %d/%d, answers %d/%d, ranks %d/%d; retried %d (same receipt %d); wrong: %d outcomes, %d scores, %d ranks, %d rows",
+		p("  quiz    questions %d/%d, answers %d/%d, ranks %d/%d; retried %d (same receipt %d); "+
+			"wrong: %d outcomes, %d scores, %d ranks, %d rows",
 			q.QuestionViews.Delivered, q.QuestionViews.Expected, q.Answers.Delivered, q.Answers.Expected, q.Ranks.Delivered,
 			q.Ranks.Expected, q.Retried, q.RetriedSame, q.WrongOutcome, q.WrongScore, q.WrongRank, q.WrongBoard)
 	}

@@ -5,12 +5,14 @@ import (
 	"strings"
 )
 
-// adaptor is how one kind of server is spoken to. Its methods only build and read bytes, so one value serves all engines.
+// adaptor is how one kind of server is spoken to. Its methods only build and read bytes, so one value serves all
+// engines.
 type adaptor interface {
 	subprotocol() string
 	// path is what a member's handshake asks for.
 	path(base, name, room string) string
-	// appendJoin appends the request, with id 1, that makes a member of the room; none is needed if it returns dst as it is.
+	// appendJoin appends the request, with id 1, that makes a member of the room; none is needed if it returns dst as
+	// it is.
 	appendJoin(dst []byte, room string) []byte
 	// appendPublish appends the request that sends text (plain ASCII without quotes) to all members.
 	appendPublish(dst []byte, room string, id uint64, text []byte) []byte

@@ -135,7 +135,8 @@ func (c *fakeConn) serve() {
 		_, _ = fmt.Fprint(c, "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
 		return
 	}
-	sum := sha1.Sum([]byte(req.Header.Get("Sec-WebSocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11")) //nolint:gosec // RFC 6455
+	key := req.Header.Get("Sec-WebSocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+	sum := sha1.Sum([]byte(key)) //nolint:gosec // RFC 6455
 	_, _ = fmt.Fprintf(c, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
 		"Sec-WebSocket-Accept: %s\r\n\r\n", base64.StdEncoding.EncodeToString(sum[:]))
 	_, _ = c.Write(ws.AppendPing(nil, []byte("hello")))
@@ -249,7 +250,8 @@ func (s *fake) quizOp(c *fakeConn, m fakeMessage) {
 		q.phase, q.answers = "open", map[*fakeConn]int{}
 		c.ok(m, "{}")
 		now := time.Now().UnixMilli()
-		s.broadcast(r, m.Room, "quiz:question", fmt.Sprintf(`{"number":%d,"opensAt":%d,"closesAt":%d}`, q.number, now, now+10000))
+		s.broadcast(r, m.Room, "quiz:question",
+			fmt.Sprintf(`{"number":%d,"opensAt":%d,"closesAt":%d}`, q.number, now, now+10000))
 	case m.Op == "quiz:next" && q.phase == "results":
 		q.phase = "leaderboard"
 		c.ok(m, "{}")
@@ -302,8 +304,9 @@ func (s *fake) answer(c *fakeConn, m fakeMessage, r *fakeRoom) {
 		if s.faulty("lose quiz:rank") {
 			continue
 		}
-		member.send(fmt.Sprintf(`{"ev":"quiz:rank","room":"q","ts":%d,"data":{"number":%d,"rank":%d,"score":%d,"points":%d,"outcome":%q}}`,
-			time.Now().UnixMilli(), q.number, rank, score, points, outcome))
+		data := fmt.Sprintf(`{"number":%d,"rank":%d,"score":%d,"points":%d,"outcome":%q}`,
+			q.number, rank, score, points, outcome)
+		member.send(fmt.Sprintf(`{"ev":"quiz:rank","room":"q","ts":%d,"data":%s}`, time.Now().UnixMilli(), data))
 	}
 }
 

@@ -17,7 +17,8 @@ import (
 type Options struct {
 	// Scenario is one of Names.
 	Scenario string
-	// Target is the server's URL: ws://host:port, http://host:port or with a path. Without a path the adaptor's own is used.
+	// Target is the server's URL: ws://host:port, http://host:port or with a path. Without a path the adaptor's own is
+	// used.
 	Target string
 	// Adaptor is how to talk to the server: lectern (default) or raw (the prototype under bench/peers/gnetproto).
 	Adaptor string
@@ -29,7 +30,8 @@ type Options struct {
 	// (zero: closed loop, each connection sends when its reply is there), connections per second in storm (zero: as
 	// fast as possible).
 	Rate float64
-	// Burst, in fanout, takes the place of Rate: so many messages of each room are sent at once, and again when all have arrived.
+	// Burst, in fanout, takes the place of Rate: so many messages of each room are sent at once, and again when all
+	// have arrived.
 	Burst int
 	// Duration is how long the measured phase sends (default 10 s). storm and quiz end when they are done.
 	Duration time.Duration

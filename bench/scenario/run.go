@@ -256,7 +256,8 @@ const busyShareMax = 0.9
 // finish turns the marks and the workers' figures into the result. The engines have stopped.
 func (r *run) finish() {
 	res := r.result
-	connect, welcome, latency, lag := report.NewHistogram(), report.NewHistogram(), report.NewHistogram(), report.NewHistogram()
+	connect, welcome := report.NewHistogram(), report.NewHistogram()
+	latency, lag := report.NewHistogram(), report.NewHistogram()
 	for _, w := range r.workers {
 		connect.Merge(w.connect)
 		welcome.Merge(w.welcome)
@@ -294,7 +295,9 @@ func (r *run) finish() {
 	s := r.serverResult()
 	cpu := r.end.server.CPU - r.begin.server.CPU
 	s.CPUS = math.Round(cpu.Seconds()*1e3) / 1e3
-	s.CPUUsPerDelivery = perUnit(cpu, res.Delivered)
+	if res.Scenario != "idle" { // where nothing is delivered but the members' staying
+		s.CPUUsPerDelivery = perUnit(cpu, res.Delivered)
+	}
 	s.RSSBytes, s.RSSBaseBytes = r.end.server.RSSBytes, r.before.RSSBytes
 	if ready := r.nReady.Load(); ready > 0 {
 		s.RSSPerConnBytes = math.Round(float64(r.end.server.RSSBytes-r.before.RSSBytes) / float64(ready))

@@ -2,9 +2,11 @@ package client
 
 import (
 	"context"
+	crand "crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -32,16 +34,16 @@ func (e *ClosedError) Error() string {
 // Random is a source of random numbers; *math/rand/v2.Rand implements it. The client uses it under a lock.
 type Random interface{ Uint64() uint64 }
 
-// Config says where to connect and as whom. URL, Now and Rand must be set; time and randomness are arguments, so that
-// tests can fix them.
+// Config says where to connect and as whom. Only URL must be set.
 type Config struct {
 	// URL is the server's WebSocket address, for example ws://127.0.0.1:8080/ws. TLS needs a Dial that speaks it.
 	URL string
 	// Token returns the access token, asked for at every connect. Nil: Guest's name is sent instead (serve --dev).
 	Token func(ctx context.Context) (string, error)
 	Guest string
-	Now   func() time.Time
-	Rand  Random
+	// Now and Rand are for tests that fix them (default: the real clock, a generator seeded by the system).
+	Now  func() time.Time
+	Rand Random
 	// Event is called for every event, in order, each resumable one exactly once.
 	Event func(Event)
 	// Rejoined is called, in order with Event, when a room was joined again after a lost connection; without
@@ -113,8 +115,16 @@ const (
 
 // New makes a client; Run connects it.
 func New(cfg Config) (*Client, error) {
-	if cfg.URL == "" || cfg.Now == nil || cfg.Rand == nil {
-		return nil, errors.New("client: URL, Now and Rand must be set")
+	if cfg.URL == "" {
+		return nil, errors.New("client: the URL is not set: it should look like ws://127.0.0.1:8080/ws")
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Rand == nil {
+		var seed [32]byte
+		_, _ = crand.Read(seed[:]) // never fails since Go 1.24
+		cfg.Rand = rand.NewChaCha8(seed)
 	}
 	if cfg.Timeout <= 0 {
 		cfg.Timeout = timeoutDefault
@@ -137,8 +147,8 @@ func (c *Client) Me() wire.AuthReply {
 	return c.me
 }
 
-// Request sends an op and waits for its reply, which is decoded into reply (nil: thrown away). It waits for the connection
-// to be usable first. A refusal is a *wire.Error.
+// Request sends an op and waits for its reply, which is decoded into reply (nil: thrown away). It waits for the
+// connection to be usable first. A refusal is a *wire.Error.
 func (c *Client) Request(ctx context.Context, op wire.Op, room string, data, reply any) error {
 	ctx, cancel := c.bounded(ctx)
 	defer cancel()
@@ -181,8 +191,8 @@ func (c *Client) Join(ctx context.Context, room string, data wire.JoinData) (wir
 	return c.join(ctx, room, data, nil)
 }
 
-// join is also used after a new connect, before the connection is usable for others. then is called by the reader, before
-// any event that follows the reply.
+// join is also used after a new connect, before the connection is usable for others. then is called by the reader,
+// before any event that follows the reply.
 func (c *Client) join(
 	ctx context.Context, room string, data wire.JoinData, then func(string, wire.JoinReply),
 ) (wire.JoinReply, error) {
@@ -281,7 +291,9 @@ func (c *Client) await(ctx context.Context) error {
 }
 
 // request sends on the present connection, whether or not it is usable for everybody yet.
-func (c *Client) request(ctx context.Context, op wire.Op, room string, data, reply any, onReply func(json.RawMessage)) error {
+func (c *Client) request(
+	ctx context.Context, op wire.Op, room string, data, reply any, onReply func(json.RawMessage),
+) error {
 	c.mu.Lock()
 	if c.conn == nil {
 		c.mu.Unlock()

@@ -179,10 +179,7 @@ func (c *fakeConn) Message(_ bool, payload []byte) bool {
 func (s *fakeServer) run(t *testing.T, cfg Config) (*Client, chan error) {
 	t.Helper()
 	cfg.URL, cfg.Guest = "ws://"+s.listener.Addr().String()+"/ws", "Ada"
-	cfg.Rand, cfg.Backoff = rand.New(rand.NewPCG(1, 2)), 4*time.Millisecond
-	if cfg.Now == nil {
-		cfg.Now = time.Now
-	}
+	cfg.Backoff = 4 * time.Millisecond
 	c, err := New(cfg)
 	if err != nil {
 		t.Fatal(err)

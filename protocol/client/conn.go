@@ -82,7 +82,8 @@ func (c *conn) handshake(u *url.URL) error {
 	key := base64.StdEncoding.EncodeToString(nonce[:])
 	path := u.RequestURI()
 	_, err := fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
-		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %s\r\nSec-WebSocket-Protocol: %s\r\n\r\n", path, u.Host, key, subprotocol)
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %s\r\nSec-WebSocket-Protocol: %s\r\n\r\n",
+		path, u.Host, key, subprotocol)
 	if err != nil {
 		return fmt.Errorf("client: handshake: %w", err)
 	}

@@ -54,7 +54,7 @@ func transient(code wire.Code) bool {
 // limitWait is the least wait after a close for limits (4100–4199).
 const limitWait = 5 * time.Second
 
-// delay is how long to wait before connecting again: by the close code's range, and otherwise exponential with full jitter
+// delay is how long to wait before connecting again: by the close code's range, and otherwise exponential with jitter
 // (half to one and a half of the mean), so that a class whose server restarts does not come back in one moment.
 func (c *Client) delay(code wire.CloseCode, failures int) time.Duration {
 	mean := c.cfg.BackoffMax
@@ -264,7 +264,8 @@ func (c *Client) reply(m *message) {
 	p.finish(outcome{data: m.Data})
 }
 
-// event delivers a resumable event exactly once. After a gap the connection is given up: the way back brings what is missing.
+// event delivers a resumable event exactly once. After a gap the connection is given up: the way back brings what is
+// missing.
 func (c *Client) event(conn *conn, m *message) {
 	c.mu.Lock()
 	state := c.rooms[m.Room]

@@ -60,7 +60,8 @@ func (c *compare) run(ctx context.Context) error {
 	c.dir, c.costs = dir, map[string][]float64{}
 	if c.prototype == "" {
 		c.prototype = filepath.Join(dir, "gnetproto")
-		build := exec.CommandContext(ctx, "go", "build", "-o", c.prototype, "./bench/peers/gnetproto") //nolint:gosec // our own
+		//nolint:gosec // Our own source.
+		build := exec.CommandContext(ctx, "go", "build", "-o", c.prototype, "./bench/peers/gnetproto")
 		build.Stderr = os.Stderr
 		if err := build.Run(); err != nil {
 			return fmt.Errorf("build the prototype: %w", err)

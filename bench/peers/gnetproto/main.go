@@ -1,7 +1,7 @@
 // Command gnetproto is the yardstick for Lectern's fan-out: the least that a WebSocket server on gnet can do. It knows
 // no users, rights, sequence numbers, history or limits. A client connects to /raw?room=R; a text frame that begins
-// with P goes to all members of R, the sender among them, as it came. Each loop has a FIFO inbox that one Execute wakes;
-// whatever is waiting there for a room leaves in one write per member (natural batches).
+// with P goes to all members of R, the sender among them, as it came. Each loop has a FIFO inbox that one Execute
+// wakes; whatever is waiting there for a room leaves in one write per member (natural batches).
 package main
 
 import (
@@ -216,7 +216,8 @@ func (s *server) frame(c gnet.Conn, p *peer, b []byte) (n int, keep bool) {
 	return head + int(h.Length), true
 }
 
-// broadcast puts the frames into every loop's inbox; the caller's own loop gets them the same way, so that all orders agree.
+// broadcast puts the frames into every loop's inbox; the caller's own loop gets them the same way, so that all orders
+// agree.
 func (s *server) broadcast(m post) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
