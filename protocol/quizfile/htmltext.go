@@ -114,11 +114,12 @@ func (w *htmlWriter) run(s string) {
 		}
 		w.chars(s[:i])
 		s = s[i:]
-		if strings.HasPrefix(s, "<!--") {
+		if strings.HasPrefix(s, "<!--") && !w.neverClosed["<!--"] {
 			if end := strings.Index(s, "-->"); end >= 0 {
 				s = s[end+3:]
 				continue
 			}
+			w.mark("<!--")
 		}
 		n := w.tag(s)
 		if n == 0 {
@@ -251,9 +252,13 @@ func (w *htmlWriter) skipContent(name, s string) int {
 			return i + tagLength(s[i:])
 		}
 	}
+	w.mark(name)
+	return 0
+}
+
+func (w *htmlWriter) mark(name string) {
 	if w.neverClosed == nil {
 		w.neverClosed = map[string]bool{}
 	}
 	w.neverClosed[name] = true
-	return 0
 }
