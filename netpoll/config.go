@@ -40,8 +40,8 @@ type Config struct {
 	// OutboxHighBytes is where an outbox begins to shed: volatile frames are dropped and state frames kept newest per
 	// key. Default 64 KiB.
 	OutboxHighBytes int
-	// OutboxHardBytes is the most that may wait for one connection; above it the connection is closed with
-	// ReasonSlowConsumer. Default 1 MiB.
+	// OutboxHardBytes is the most that may wait for a connection whose peer is behind; above it the connection is
+	// closed with ReasonSlowConsumer. One turn's sends to a peer that is not behind may reach twice that. Default 1 MiB.
 	OutboxHardBytes int
 	// InboxTasksMax is the most tasks that may wait in one loop's inbox; Loop.Post refuses above it. Default 65,536.
 	InboxTasksMax int

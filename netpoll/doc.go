@@ -18,9 +18,11 @@
 //
 //	queue                          limit                       unit    above it
 //	Loop inbox                     Config.InboxTasksMax        tasks   Post refuses, counted
-//	tasks run in one turn          256                         tasks   the rest waits while sockets are served
+//	tasks run in one turn          256, or until an outbox     tasks   the rest waits while sockets are served
+//	                               passes OutboxHighBytes
 //	tasks taken but not yet run    Config.InboxTasksMax        tasks   nothing more is taken from the inbox
 //	Conn outbox and engine buffer  Config.OutboxHardBytes      bytes   the connection is closed: ReasonSlowConsumer
+//	… in a turn, peer not behind   twice that                  bytes   the same
 //	… volatile frames              Config.OutboxHighBytes, or  bytes   dropped, counted
 //	                               any byte the peer left
 //	… state frames                 the same                    frames  one per key, the older is dropped, counted
@@ -29,11 +31,11 @@
 //	connections                    Config.ConnsMax             conns   closed at once, counted as refused
 //	read buffer                    Config.ReadBufferBytes      bytes   the next read, in the next turn
 //	timers                         4 per connection            timers  setting one again moves it
-//	empty queues kept for reuse    256 of at most 64 entries   per loop  garbage
+//	empty queues kept per loop     256 of at most 64 entries   queues  left to the garbage collector
 //
 // Each queued frame is charged 32 bytes beside its payload. A frame that meets an empty outbox is always taken, because
-// a snapshot may be larger than what may wait; so what one connection can hold is at most the larger of OutboxHardBytes
-// and its largest frame. Frames are shared, so a room's event waiting for a thousand slow members is in memory once;
+// a snapshot may be larger than what may wait; so what one connection can hold is at most the larger of twice
+// OutboxHardBytes and its largest frame. Frames are shared, so a room's event waiting for a thousand slow members is in memory once;
 // the engine's buffer is not shared. MemoryMax adds it all up.
 //
 // An idle connection holds no buffer of ours: about 130 bytes for the Conn, 16 for its place in the table, 40 per

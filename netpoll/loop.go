@@ -52,6 +52,7 @@ type Loop struct {
 	now       time.Time
 	nowValid  bool
 	depth     int  // callbacks within callbacks: only the outermost one ends the turn
+	full      bool // an outbox passed its high mark in this turn: no further task before the flush
 	again     bool // something was closed while the turn ended: the handler gets another TurnEnded
 	dirty     []*Conn
 	closing   []*Conn
@@ -139,7 +140,7 @@ func (l *Loop) turn() {
 		l.wakeTick = 0
 		l.wheel.Advance(l.tickAt(l.Now()), l.fire)
 	}
-	for range tasksPerTurnMax {
+	for n := 0; n < tasksPerTurnMax && !l.full; n++ {
 		if l.batchAt == len(l.batch) && !l.takeInbox() {
 			break
 		}
@@ -200,6 +201,7 @@ func (l *Loop) end() {
 		}
 	}
 	l.armTimer()
+	l.full = false
 	l.depth--
 }
 

@@ -26,7 +26,7 @@ func (o *outbox) payload() int { return int(o.bytes) }
 func (o *outbox) cost() int { return int(o.bytes) + len(o.q)*entryCostBytes }
 
 // admit applies the class's rule to a frame of n bytes and reports whether to queue it. It is checked before anything
-// is kept, so an outbox is never above the hard limit.
+// is kept, so an outbox is never above its limit.
 func (c *Conn) admit(class Class, key uint64, n int) (SendStatus, bool) {
 	cfg := &c.loop.core.cfg
 	waiting := c.out.cost()
@@ -37,6 +37,7 @@ func (c *Conn) admit(class Class, key uint64, n int) (SendStatus, bool) {
 	shed := blocked || waiting+n+entryCostBytes > cfg.OutboxHighBytes
 	status := Sent
 	if shed {
+		c.loop.full = true
 		status = Queued
 		if class == Volatile && (blocked || len(c.out.q) > 0) {
 			c.loop.count.dropped[Volatile].Add(1)
@@ -50,8 +51,14 @@ func (c *Conn) admit(class Class, key uint64, n int) (SendStatus, bool) {
 			}
 		}
 	}
+	// While the peer is not behind, what waits is only this turn's cork and the kernel may well take all of it when the
+	// turn ends: calling such a peer slow needs twice the limit.
+	limit := cfg.OutboxHardBytes
+	if !blocked {
+		limit *= 2
+	}
 	// The first frame of an empty outbox always goes: a snapshot may be larger than the limit for what waits.
-	if waiting > 0 && waiting+n+entryCostBytes > cfg.OutboxHardBytes {
+	if waiting > 0 && waiting+n+entryCostBytes > limit {
 		c.Close(ReasonSlowConsumer)
 		return Closed, false
 	}

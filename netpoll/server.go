@@ -97,7 +97,8 @@ func (s *Server) watch(ran <-chan error) {
 	err := <-ran
 	s.engine.release()
 	if !s.stopAsked.Load() {
-		err = fmt.Errorf("netpoll: the event engine ended unasked, all connections are closed: %w", orNil(err, errEngineEnded))
+		err = fmt.Errorf("netpoll: the event engine ended unasked, all connections are closed: %w",
+			orNil(err, errEngineEnded))
 		s.cfg.Logger.Error(err.Error())
 		s.fatal <- err
 	}
@@ -168,7 +169,8 @@ func probe(addr string, share bool) (net.Addr, error) {
 	}
 	ln, err := lc.Listen(context.Background(), "tcp", addr)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, fmt.Errorf("netpoll: %s is taken: stop the program that listens there or choose another address: %w", addr, err)
+		return nil, fmt.Errorf("netpoll: %s is taken: stop the program that listens there or choose another address: %w",
+			addr, err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("netpoll: can't listen on %q: %w", addr, err)

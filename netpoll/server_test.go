@@ -205,7 +205,7 @@ func TestIdleConnectionIsSmall(t *testing.T) {
 // The limits of doc.go's table, added up for a small machine: 2,000 connections whose peers all stop reading must fit.
 func TestLimitsFitTheBudget(t *testing.T) {
 	const budget = 512 << 20
-	cfg := netpoll.Config{Loops: 2, ConnsMax: 2000, OutboxHardBytes: 192 << 10}
+	cfg := netpoll.Config{Loops: 2, ConnsMax: 2000, OutboxHardBytes: 96 << 10}
 	most, err := cfg.MemoryMax(128<<10, 256)
 	if err != nil {
 		t.Fatal(err)

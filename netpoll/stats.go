@@ -26,7 +26,7 @@ type Stats struct {
 	Accepted uint64            // connections that were opened
 	Refused  uint64            // connections closed at once: Refuse, the cap, Admit
 	Closed   map[Reason]uint64 // connections by why they ended; reasons that never occurred are absent
-	Dropped  map[Class]uint64  // frames discarded by the class's rule: volatile dropped, state replaced, reliable lost at a close
+	Dropped  map[Class]uint64  // frames discarded: volatile shed, state replaced, any lost when a connection closed
 	BytesIn  uint64            // bytes read
 	BytesOut uint64            // bytes given to the transport
 	Writes   uint64            // write calls made for them
@@ -81,7 +81,7 @@ func (c Config) MemoryMax(largestFrame, taskBytes int) (int64, error) {
 		return 0, err
 	}
 	const interfaceBytes = 16
-	perConn := int64(max(c.OutboxHardBytes, largestFrame))
+	perConn := int64(max(2*c.OutboxHardBytes, largestFrame))
 	perLoop := 2*int64(c.InboxTasksMax)*int64(interfaceBytes+taskBytes) + int64(c.ReadBufferBytes) +
 		queuesKept*queueEntriesMax*entryCostBytes + iovecsMax*24
 	return int64(c.ConnsMax)*perConn + int64(c.Loops)*perLoop, nil
