@@ -1,17 +1,22 @@
-// Package netpoll runs many TCP connections on a few event loops, without a goroutine per connection, and shows them to
+// Package netpoll runs many TCP connections on a few event loops, without a goroutine per connection, and shows
+// them to
 // a Handler. It is the only package that knows gnet.
 //
 // A Loop owns its connections: their timers, their outboxes and the order of everything that happens to them. The one
-// door for other goroutines is Loop.Post, a first-in-first-out inbox. What is sent in one turn of a loop is corked and
-// leaves in one write per connection when the turn ends. The same Loop and Conn code runs over gnet (Server) and over a
+// door for other goroutines is Loop.Post, a first-in-first-out inbox. What is sent in one turn of a loop is
+// corked and
+// leaves in one write per connection when the turn ends. The same Loop and Conn code runs over gnet (Server)
+// and over a
 // simulated network (package simnet).
 //
 // # A turn
 //
 // Something happens (bytes, a batch of tasks and due timers, a new connection, an end) → the Handler's methods →
-// Handler.TurnEnded → one write for every connection that something was sent to → connections that were closed in the
+// Handler.TurnEnded → one write for every connection that something was sent to → connections that were
+// closed in the
 // turn end, each with its Handler.Closed → if there were any, Handler.TurnEnded and the writes again. Nothing is ever
-// written, and nothing ends, while a method of the Handler other than Closed runs: a handler may walk over its members
+// written, and nothing ends, while a method of the Handler other than Closed runs: a handler may walk over its
+// members
 // and send to or close any of them.
 //
 // # Limits
@@ -33,9 +38,11 @@
 //	timers                         4 per connection            timers  setting one again moves it
 //	empty queues kept per loop     256 of at most 64 entries   queues  left to the garbage collector
 //
-// Each queued frame is charged 32 bytes beside its payload. A frame that meets an empty outbox is always taken, because
+// Each queued frame is charged 32 bytes beside its payload. A frame that meets an empty outbox is always taken,
+// because
 // a snapshot may be larger than what may wait; so what one connection can hold is at most the larger of twice
-// OutboxHardBytes and its largest frame. Frames are shared, so a room's event waiting for a thousand slow members is in memory once;
+// OutboxHardBytes and its largest frame. Frames are shared, so a room's event waiting for a thousand slow
+// members is in memory once;
 // the engine's buffer is not shared. MemoryMax adds it all up.
 //
 // An idle connection holds no buffer of ours: about 130 bytes for the Conn, 16 for its place in the table, 40 per
@@ -45,15 +52,18 @@
 //
 // Checked against v2.9.7; each line has a test that fails without the guard.
 //
-//   - Its task queue is not in order beyond 1,024 waiting tasks, and is emptied to the last task however fast new ones
+//   - Its task queue is not in order beyond 1,024 waiting tasks, and is emptied to the last task however fast
+// new ones
 //     come. We don't use it: each loop has an inbox, and a byte on a socket pair, one readable event among others,
 //     wakes the loop.
 //   - Writing to a closed connection reaches whoever has the descriptor now. A Conn that is closing or closed takes
 //     nothing, and the flag is checked before each write.
-//   - A failing write ends the connection inside the call. Writes happen only when the turn has ended, so the handler's
+//   - A failing write ends the connection inside the call. Writes happen only when the turn has ended, so the
+// handler's
 //     walks never meet it, and our own walk allows for it.
 //   - accept(2) failing for want of a descriptor ends the engine, and gnet.Run returns nil. ConnsMax stays under the
-//     descriptor limit, handed-off connections count too, and an end that nobody asked for goes to Server.Done and the
+//     descriptor limit, handed-off connections count too, and an end that nobody asked for goes to Server.Done
+// and the
 //     log.
 //   - Its outbound buffer has no limit and is slow when long. It gets 64 KiB at a time, and nothing while it holds
 //     anything; connections that are behind are looked at every 10 ms, since their catching up is not announced.
@@ -61,10 +71,12 @@
 //   - Writev changes the slices it is given. They are filled anew for each call.
 //   - Unread bytes go to a buffer without a limit. All bytes are taken in each callback.
 //   - Nothing recovers panics. Every callback does, closes that connection and counts it.
-//   - Stopping closes everyone at once and the listener can't stop accepting. Core.Refuse turns new ones away, and Stop
+//   - Stopping closes everyone at once and the listener can't stop accepting. Core.Refuse turns new ones away,
+// and Stop
 //     closes each connection after flushing it.
 //   - Its loops are not shown. Binding them goes through the socket pairs; connections accepted before wait for that.
 //
-// Edge-triggered mode is not used: it pays a second read(2), which finds nothing, for every message, and what it saves
+// Edge-triggered mode is not used: it pays a second read(2), which finds nothing, for every message, and what
+// it saves
 // (one epoll_ctl when a peer falls behind) is rare.
 package netpoll
