@@ -107,8 +107,8 @@ type aikenOption struct {
 	at    int // index of its first line
 }
 
-// split finds the choices: they start at the last A that is followed by B, so that a stem such as "A. Smith wrote …" stays
-// a stem. With a single choice that is the last A after the first line.
+// split finds the choices: they start at the last A that is followed by B, so that a stem such as "A. Smith wrote …"
+// stays a stem. With a single choice that is the last A after the first line.
 func (b *aikenBlock) split() (stem []aikenLine, choices []aikenOption) {
 	start := -1
 	for i, l := range b.lines {
@@ -144,8 +144,8 @@ func (b *aikenBlock) split() (stem []aikenLine, choices []aikenOption) {
 	return b.lines[:start], choices
 }
 
-// cutUnanswered returns the index of the first line of a second question in the block, when the first has no answer line
-// and no blank line follows it; 0 when there is none.
+// cutUnanswered returns the index of the first line of a second question in the block, when the first has no answer
+// line and no blank line follows it; 0 when there is none.
 func (b *aikenBlock) cutUnanswered() int {
 	expected, lastChoice := 0, -1
 	for i, l := range b.lines {

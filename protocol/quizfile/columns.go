@@ -30,21 +30,25 @@ var headerWords = []struct {
 	re   *regexp.Regexp
 }{
 	{roleNumber, regexp.MustCompile(`^(question|frage|item)? ?(number|no|nr|num|id|nummer)$|^lfd ?nr$`)},
-	{roleWrong, regexp.MustCompile(`^(incorrect|wrong|false|falsche|falsch|distractor|distraktor)( answers?| options?| choice| antwort(en)?)? ?[0-9a-z]?$`)},
+	{roleWrong, regexp.MustCompile(`^(incorrect|wrong|false|falsche|falsch|distractor|distraktor)` +
+		`( answers?| options?| choice| antwort(en)?)? ?[0-9a-z]?$`)},
 	{roleMultiple, regexp.MustCompile(`^(multiple answers|mehrere antworten|multi select)$`)},
 	{roleCorrect, regexp.MustCompile(`^(correct|right|richtige?|korrekte?|lösung|loesung|solution|key|answer key|` +
 		`antwortschlüssel|respuesta correcta|bonne réponse|risposta corretta)\b`)},
 	{roleOption, regexp.MustCompile(`^(answer|option|choice|antwort|antwortmöglichkeit|auswahl|auswahlmöglichkeit|` +
-		`opción|opcion|respuesta|réponse|reponse|risposta|antwoord|alternative|wahl)( ?(text|option))? ?([0-9]{1,2}|[a-l])( max.*)?$`)},
+		`opción|opcion|respuesta|réponse|reponse|risposta|antwoord|alternative|wahl)` +
+		`( ?(text|option))? ?([0-9]{1,2}|[a-l])( max.*)?$`)},
 	{roleOption, regexp.MustCompile(`^[a-h]$`)},
-	{roleTime, regexp.MustCompile(`^(time|zeit|seconds|sekunden|duration|dauer|timer|tiempo)\b|^(zeitlimit|zeitbegrenzung|antwortzeit)\b`)},
+	{roleTime, regexp.MustCompile(`^(time|zeit|seconds|sekunden|duration|dauer|timer|tiempo)\b|` +
+		`^(zeitlimit|zeitbegrenzung|antwortzeit)\b`)},
 	{rolePoints, regexp.MustCompile(`^(points?|punkte|punktzahl|score|puntos)$`)},
 	{roleExplanation, regexp.MustCompile(`^(explanation|erklärung|erläuterung|begründung|feedback|general feedback|` +
 		`answer explanation|explicación|rationale|hinweis)$`)},
 	{roleType, regexp.MustCompile(`^(question |frage)?(type|typ|art|kind)$`)},
 	{roleCategory, regexp.MustCompile(`^(category|kategorie|topic|thema|subject|fach|tags?)$`)},
 	{rolePicture, regexp.MustCompile(`^(image|bild|picture|photo|video|media|image link|image url|bild url|audio)\b`)},
-	{roleQuestion, regexp.MustCompile(`^(question|frage|fragetext|fragentext|text|stem|prompt|pregunta|domanda|vraag|term|begriff|` +
+	{roleQuestion, regexp.MustCompile(`^(question|frage|fragetext|fragentext|text|stem|prompt|pregunta|domanda|` +
+		`vraag|term|begriff|` +
 		`front|vorderseite|aufgabe|question text|question stem|question title|frage text)( max.*)?$`)},
 	{roleCorrect, regexp.MustCompile(`^(answers?|antwort(en)?|back|rückseite|definition|respuesta|réponse|risposta)$`)},
 }

@@ -27,8 +27,8 @@ func (r row) empty() bool {
 	return true
 }
 
-// quotedBytesMax bounds a quoted cell. A quote that is not closed within it is taken as a character, so that it costs its
-// own line and not the rest of the file.
+// quotedBytesMax bounds a quoted cell. A quote that is not closed within it is taken as a character, so that it costs
+// its own line and not the rest of the file.
 const quotedBytesMax = 64 << 10
 
 // readCSV cuts a text into at most rowsMax records, empty ones included: RFC 4180 with any delimiter, lenient about

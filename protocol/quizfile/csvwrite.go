@@ -31,8 +31,8 @@ func keepEntities(s string) string {
 	return entity.ReplaceAllString(s, "&amp;$1;")
 }
 
-// encodeCSV writes our own layout: Type, Question, Option 1 …, Correct answer, Time limit, Points, Explanation, Category.
-// Accepted texts and numbers stand in the options' columns.
+// encodeCSV writes our own layout: Type, Question, Option 1 …, Correct answer, Time limit, Points, Explanation,
+// Category. Accepted texts and numbers stand in the options' columns.
 func encodeCSV(e *exporter) []byte {
 	width := 4
 	for i := range e.quiz.Questions {

@@ -15,8 +15,9 @@ var (
 	triviaKey    = regexp.MustCompile(`(?m)^\^ `)
 	giftBlockRE  = regexp.MustCompile(`(?s)\{[^{}]*\}`)
 	giftMark     = regexp.MustCompile(`(?mi)^\s*(::|\$CATEGORY:)`)
-	qtiRoot      = regexp.MustCompile(`(?i)<([a-z0-9]+:)?(questestinterop|assessmentItem|assessmentTest|qti-[a-z-]+|manifest)[\s>]`)
-	moodleRoot   = regexp.MustCompile(`(?i)<(quiz|question)[\s>]`)
+	qtiRoot      = regexp.MustCompile(`(?i)<([a-z0-9]+:)?(questestinterop|assessmentItem|assessmentTest|` +
+		`qti-[a-z-]+|manifest)[\s>]`)
+	moodleRoot = regexp.MustCompile(`(?i)<(quiz|question)[\s>]`)
 )
 
 // sniffBytes is how much of a file Detect looks at.

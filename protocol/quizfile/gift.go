@@ -108,8 +108,9 @@ func (r *giftReader) add(l giftLine) {
 	}
 }
 
-// joins tells whether the blank line i lies inside a question after all: its brace is open and what follows goes on with
-// answers, or closes the brace before another one opens. An unclosed brace thus costs one question, not the file.
+// joins tells whether the blank line i lies inside a question after all: its brace is open and what follows goes on
+// with answers, or closes the brace before another one opens. An unclosed brace thus costs one question, not the
+// file.
 func (r *giftReader) joins(i int) bool {
 	if r.depth == 0 && !r.inPre {
 		return false

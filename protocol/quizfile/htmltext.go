@@ -92,8 +92,8 @@ func plainText(s string, m markup, warn func(format string, args ...any)) string
 // pictureLost is the warning about whatever a text can't carry to a live game.
 const pictureLost = "a picture or embedded file is left out"
 
-// htmlWriter turns HTML into text. It knows tags, comments, entities and quoting in attributes, nothing more: its output
-// is text and is shown as text, so that nothing it overlooks can do harm.
+// htmlWriter turns HTML into text. It knows tags, comments, entities and quoting in attributes, nothing more: its
+// output is text and is shown as text, so that nothing it overlooks can do harm.
 type htmlWriter struct {
 	b            strings.Builder
 	keepLines    bool // a line end is a line break

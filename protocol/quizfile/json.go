@@ -12,8 +12,9 @@ import (
 	"lectern/protocol/wire"
 )
 
-// decodeJSON reads a wire.Quiz, a bare array of questions, or an answer of the Open Trivia DB. Questions are decoded one
-// by one, so that a wrong one costs nothing but itself; a syntax error ends the file there, with what came before kept.
+// decodeJSON reads a wire.Quiz, a bare array of questions, or an answer of the Open Trivia DB. Questions are decoded
+// one by one, so that a wrong one costs nothing but itself; a syntax error ends the file there, with what came before
+// kept.
 func decodeJSON(c *collector, s string) error {
 	r := &jsonReader{c: c, s: s, dec: json.NewDecoder(strings.NewReader(s))}
 	tok, err := r.dec.Token()

@@ -55,8 +55,9 @@ type segment struct {
 	unclosed bool
 }
 
-// decodeMoodleXML reads each question as a document of its own, so that markup that is wrong in one of them does not end
-// the file. DTDs are not looked at and entities other than those of HTML not known: nothing is ever fetched or expanded.
+// decodeMoodleXML reads each question as a document of its own, so that markup that is wrong in one of them does not
+// end the file. DTDs are not looked at and entities other than those of HTML not known: nothing is ever fetched or
+// expanded.
 func decodeMoodleXML(c *collector, s string) {
 	if strings.Contains(s, "<!ENTITY") {
 		c.note(Warning, lineAt(s, strings.Index(s, "<!ENTITY")), "entities that the file defines are not expanded")
@@ -117,8 +118,8 @@ func xmlQuestions(s string) []segment {
 // skipper steps over comments and CDATA sections. It remembers which end marks are not in the rest of the file.
 type skipper map[string]bool
 
-// to returns the length up to and including the end mark; 1 where there is none or where it belongs to a later question,
-// so that what is never closed does not swallow the questions behind it.
+// to returns the length up to and including the end mark; 1 where there is none or where it belongs to a later
+// question, so that what is never closed does not swallow the questions behind it.
 func (sk skipper) to(s, mark string) int {
 	if sk[mark] {
 		return 1

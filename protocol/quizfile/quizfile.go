@@ -65,8 +65,8 @@ type Import struct {
 	Categories int       `json:"categories"`
 }
 
-// Problem is one thing to tell the person who imports or exports. Number counts the questions of the file from 1; it and
-// Line (from 1; the row, in a spreadsheet) are 0 when the whole file is meant.
+// Problem is one thing to tell the person who imports or exports. Number counts the questions of the file from 1; it
+// and Line (from 1; the row, in a spreadsheet) are 0 when the whole file is meant.
 type Problem struct {
 	Number   int    `json:"number"`
 	Line     int    `json:"line"`
@@ -110,9 +110,9 @@ func (imp *Import) Faults() []Problem {
 	return out
 }
 
-// Decode reads a file whose format it finds out from the content and, where that leaves a doubt, from the name. An error
-// means that nothing at all can be read: too big, unknown, damaged as a whole. Wrong questions are no error, they are in
-// Import.Problems.
+// Decode reads a file whose format it finds out from the content and, where that leaves a doubt, from the name. An
+// error means that nothing at all can be read: too big, unknown, damaged as a whole. Wrong questions are no error,
+// they are in Import.Problems.
 func Decode(name string, data []byte) (*Import, error) {
 	if len(data) > BytesMax {
 		return nil, ErrTooBig

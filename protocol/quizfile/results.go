@@ -38,8 +38,8 @@ type ResultRow struct {
 	Answers []ResultAnswer
 }
 
-// ResultAnswer is what a participant did with one question. Outcome is correct, wrong, or empty for no answer (or a poll's);
-// ElapsedMs counts from the question's opening to the answer's arrival.
+// ResultAnswer is what a participant did with one question. Outcome is correct, wrong, or empty for no answer (or a
+// poll's); ElapsedMs counts from the question's opening to the answer's arrival.
 type ResultAnswer struct {
 	Answer    string
 	Outcome   string
@@ -59,9 +59,9 @@ func resultHeader(t *ResultTable) []string {
 	return head
 }
 
-// EncodeResultsCSV writes the participants as CSV in UTF-8 with a byte order mark (spreadsheets ask for it): a header, a row
-// with the questions' texts, then one row per participant. Cells that a spreadsheet would run as a formula are guarded by
-// a leading apostrophe.
+// EncodeResultsCSV writes the participants as CSV in UTF-8 with a byte order mark (spreadsheets ask for it): a
+// header, a row with the questions' texts, then one row per participant. Cells that a spreadsheet would run as a
+// formula are guarded by a leading apostrophe.
 func EncodeResultsCSV(t ResultTable) []byte {
 	var b strings.Builder
 	b.WriteString("\ufeff")
@@ -94,9 +94,10 @@ func (r *ResultRow) answer(q int) ResultAnswer {
 	return ResultAnswer{}
 }
 
-// EncodeResultsXLSX writes three sheets: Ranking (rank, name, score), Answers (as the CSV) and Questions (the distribution
-// of answers). Texts are written as texts, so that no cell is ever a formula. An error is one of the spreadsheet library's:
-// a game beyond the limits of a sheet (1,048,576 rows, 16,384 columns, 32,767 characters in a cell).
+// EncodeResultsXLSX writes three sheets: Ranking (rank, name, score), Answers (as the CSV) and Questions (the
+// distribution of answers). Texts are written as texts, so that no cell is ever a formula. An error is one of the
+// spreadsheet library's: a game beyond the limits of a sheet (1,048,576 rows, 16,384 columns, 32,767 characters in a
+// cell).
 func EncodeResultsXLSX(t ResultTable) ([]byte, error) {
 	f := excelize.NewFile()
 	defer f.Close()

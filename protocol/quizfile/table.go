@@ -91,8 +91,8 @@ func (t *table) titleFrom(above []row) {
 	}
 }
 
-// guessColumns handles a table without header: two columns are question and answer; more are question, answers and, in the
-// last column, the key.
+// guessColumns handles a table without header: two columns are question and answer; more are question, answers and,
+// in the last column, the key.
 func (t *table) guessColumns() {
 	t.cols = noColumns()
 	width, running := 0, true

@@ -172,7 +172,8 @@ func kahootRow(e *exporter, i int) (cells []any, reason string) {
 	if q.TimeLimitMs != 0 && q.TimeLimitMs != seconds*1000 {
 		e.problem(i, Warning, "the time limit becomes %d s, which Kahoot knows", seconds)
 	}
-	if len([]rune(q.Text)) > 120 || slices.ContainsFunc(options, func(o wire.Option) bool { return len([]rune(o.Text)) > 75 }) {
+	tooLong := func(o wire.Option) bool { return len([]rune(o.Text)) > 75 }
+	if len([]rune(q.Text)) > 120 || slices.ContainsFunc(options, tooLong) {
 		e.problem(i, Warning, "Kahoot allows 120 characters in a question and 75 in an answer; there are more")
 	}
 	cells = append(cells, q.Text)
