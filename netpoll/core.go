@@ -62,7 +62,8 @@ type Driver interface {
 }
 
 // rawSender is a Driver that can also write without telling Go's scheduler. SendRaw writes what the kernel takes at
-// once and returns how many bytes that was; whatever is left, for whichever reason, is then written through the Transport,
+// once and returns how many bytes that was; whatever is left, for whichever reason, is then written through
+// the Transport,
 // which knows what to do about it. It must not be called while the transport has bytes buffered. Loop's goroutine.
 type rawSender interface {
 	SendRaw(t Transport, bs [][]byte) int

@@ -53,28 +53,36 @@
 // Checked against v2.9.7; each line has a test that fails without the guard.
 //
 //   - Its task queue is not in order beyond 1,024 waiting tasks, and is emptied to the last task however fast
+//
 // new ones
-//     come. We don't use it: each loop has an inbox, and a byte on a socket pair, one readable event among others,
-//     wakes the loop.
-//   - Writing to a closed connection reaches whoever has the descriptor now. A Conn that is closing or closed takes
-//     nothing, and the flag is checked before each write.
-//   - A failing write ends the connection inside the call. Writes happen only when the turn has ended, so the
+//
+//	  come. We don't use it: each loop has an inbox, and a byte on a socket pair, one readable event among others,
+//	  wakes the loop.
+//	- Writing to a closed connection reaches whoever has the descriptor now. A Conn that is closing or closed takes
+//	  nothing, and the flag is checked before each write.
+//	- A failing write ends the connection inside the call. Writes happen only when the turn has ended, so the
+//
 // handler's
-//     walks never meet it, and our own walk allows for it.
-//   - accept(2) failing for want of a descriptor ends the engine, and gnet.Run returns nil. ConnsMax stays under the
-//     descriptor limit, handed-off connections count too, and an end that nobody asked for goes to Server.Done
+//
+//	  walks never meet it, and our own walk allows for it.
+//	- accept(2) failing for want of a descriptor ends the engine, and gnet.Run returns nil. ConnsMax stays under the
+//	  descriptor limit, handed-off connections count too, and an end that nobody asked for goes to Server.Done
+//
 // and the
-//     log.
-//   - Its outbound buffer has no limit and is slow when long. It gets 64 KiB at a time, and nothing while it holds
-//     anything; connections that are behind are looked at every 10 ms, since their catching up is not announced.
-//   - ReadFrom with Flush can stall for ever. We use Write and Writev only.
-//   - Writev changes the slices it is given. They are filled anew for each call.
-//   - Unread bytes go to a buffer without a limit. All bytes are taken in each callback.
-//   - Nothing recovers panics. Every callback does, closes that connection and counts it.
-//   - Stopping closes everyone at once and the listener can't stop accepting. Core.Refuse turns new ones away,
+//
+//	  log.
+//	- Its outbound buffer has no limit and is slow when long. It gets 64 KiB at a time, and nothing while it holds
+//	  anything; connections that are behind are looked at every 10 ms, since their catching up is not announced.
+//	- ReadFrom with Flush can stall for ever. We use Write and Writev only.
+//	- Writev changes the slices it is given. They are filled anew for each call.
+//	- Unread bytes go to a buffer without a limit. All bytes are taken in each callback.
+//	- Nothing recovers panics. Every callback does, closes that connection and counts it.
+//	- Stopping closes everyone at once and the listener can't stop accepting. Core.Refuse turns new ones away,
+//
 // and Stop
-//     closes each connection after flushing it.
-//   - Its loops are not shown. Binding them goes through the socket pairs; connections accepted before wait for that.
+//
+//	  closes each connection after flushing it.
+//	- Its loops are not shown. Binding them goes through the socket pairs; connections accepted before wait for that.
 //
 // Edge-triggered mode is not used: it pays a second read(2), which finds nothing, for every message, and what
 // it saves
