@@ -279,6 +279,13 @@ func (m *member) find(room string) int {
 	return -1
 }
 
+// forgetPending takes a join back that never reached its room.
+func (m *member) forgetPending(room string) {
+	if at := m.find(room); at >= 0 && m.joined[at].room == nil {
+		m.joined = append(m.joined[:at], m.joined[at+1:]...)
+	}
+}
+
 // RevokeFamily closes every connection whose token comes from a revoked refresh family. Any goroutine.
 func (g *Gateway) RevokeFamily(family string) {
 	g.everywhere(func(m *member) {

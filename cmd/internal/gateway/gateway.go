@@ -183,7 +183,11 @@ func (g *Gateway) refuseBatch(l *netpoll.Loop, shard int, batch []rooms.Command)
 			continue
 		}
 		if c := l.Lookup(netpoll.ConnID(batch[i].From.Conn)); c != nil {
-			c.State.(*member).refuse(batch[i].From.Req, err)
+			m := c.State.(*member)
+			if batch[i].Op == wire.OpRoomJoin {
+				m.forgetPending(batch[i].Room)
+			}
+			m.refuse(batch[i].From.Req, err)
 		}
 	}
 }

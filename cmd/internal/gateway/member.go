@@ -28,9 +28,10 @@ type member struct {
 	expiresAt  int64  // of the token, Unix milliseconds; zero: never (guests of --dev)
 	role       wire.Role
 	authed     bool
-	heard      bool // something arrived since the last heartbeat
-	asked      bool // a ping is out
-	greeted    bool // the upgrade is done
+	heard      bool           // something arrived since the last heartbeat
+	asked      bool           // a ping is out
+	greeted    bool           // the upgrade is done
+	badToken   wire.CloseCode // what is wrong with the token that came with the upgrade; zero: nothing
 	joined     []joined
 }
 
@@ -68,7 +69,7 @@ func (m *member) Head(req *http1.Request) session.Verdict {
 		}
 	}
 	if token != "" {
-		m.open(token)
+		m.badToken = closeFor(m.open(token))
 	} else if name := req.QueryGet("guest"); name != "" && g.cfg.Dev {
 		m.guest(name)
 	}
@@ -76,6 +77,17 @@ func (m *member) Head(req *http1.Request) session.Verdict {
 }
 
 const subprotocol = "lectern.v1"
+
+// closeFor is the close code for a token that Verify refuses: an expired one may be renewed, any other may not.
+func closeFor(err *wire.Error) wire.CloseCode {
+	switch {
+	case err == nil:
+		return 0
+	case err.Code == wire.CodeTokenExpired:
+		return wire.CloseTokenExpired
+	}
+	return wire.CloseInvalidToken
+}
 
 func reject(status int, why string) session.Verdict {
 	return session.Verdict{Action: session.Reject, Status: status, Body: []byte(why + "\n")}
@@ -101,6 +113,14 @@ func (m *member) Opened() {
 	m.gw.counters.upgrades.Add(1)
 	if m.session.Deflate() {
 		m.gw.counters.deflating.Add(1)
+	}
+	switch m.badToken {
+	case wire.CloseTokenExpired:
+		m.close(m.badToken, "the token has expired; renew it and come back")
+		return
+	case wire.CloseInvalidToken:
+		m.close(m.badToken, "the token is not valid here; sign in again")
+		return
 	}
 	m.conn.SetTimer(netpoll.TimerHeartbeat, m.gw.cfg.PingEvery)
 	if !m.authed && m.scope == "" && m.expiresAt == 0 {
@@ -133,7 +153,8 @@ func (m *member) take(c auth.Claims, now time.Time) {
 // guest makes a user without a token (serve --dev).
 func (m *member) guest(name string) {
 	m.user = "guest-" + randomID(state(m.conn.Loop()).rand, 12)
-	m.name, m.role, m.authed = name, wire.RoleParticipant, true
+	m.name = strings.Clone(name) // not a part of the request's head
+	m.role, m.authed = wire.RoleParticipant, true
 	m.conn.StopTimer(netpoll.TimerUser)
 }
 
