@@ -5,7 +5,7 @@ import "encoding/json"
 // Command payloads: the data member of a client's message, one type per op. Ops without a type here take no data.
 // Each has a Validate in validate.go, which names the faulty member.
 
-// AuthData is the data of auth: a token, or (with --dev) a guest's name.
+// AuthData is the data of auth: a token, or (with --dev) a guest's name. Without either it asks who the connection is.
 type AuthData struct {
 	Token string `json:"token,omitempty"`
 	Name  string `json:"name,omitempty"`

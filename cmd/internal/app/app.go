@@ -326,10 +326,18 @@ func (a *App) Stop(ctx context.Context) (err error) {
 	return err
 }
 
+// drainPerConn is the time that one connection adds to a drain, up to the configured length: a server with a handful of
+// members need not wait.
+const drainPerConn = 5 * time.Millisecond
+
+func (a *App) drainTime() time.Duration {
+	return min(a.cfg.Drain, time.Duration(a.net.Stats().Open)*drainPerConn)
+}
+
 func (a *App) stop(ctx context.Context) error {
 	var errs []error
 	if a.net != nil {
-		a.gateway.Drain(a.cfg.Drain, func(d time.Duration) {
+		a.gateway.Drain(a.drainTime(), func(d time.Duration) {
 			select {
 			case <-ctx.Done():
 			case <-time.After(d):
