@@ -84,6 +84,9 @@ type Server struct {
 	RSSBytes         int64   `json:"rss_bytes"`
 	RSSBaseBytes     int64   `json:"rss_base_bytes"`
 	RSSPerConnBytes  float64 `json:"rss_per_conn_bytes"`
+	// RSSMarginalBytes is what each connection of the second half added to the memory with the first half (idle): it does
+	// not profit from room that a fresh process has in its heap anyway.
+	RSSMarginalBytes float64 `json:"rss_marginal_per_conn_bytes,omitempty"`
 	CPUUsPerConnect  float64 `json:"cpu_us_per_connect,omitempty"`
 }
 
@@ -194,6 +197,9 @@ func WriteText(w io.Writer, r *Result) {
 	if s := r.Server; s != nil {
 		p("  server  pid %d: cpu %.2f s (%.2f us a delivery), rss %.1f MiB, %.2f KiB a connection over base", s.PID, s.CPUS,
 			s.CPUUsPerDelivery, float64(s.RSSBytes)/(1<<20), s.RSSPerConnBytes/1024)
+		if s.RSSMarginalBytes != 0 {
+			p("          %.2f KiB a connection of the second half", s.RSSMarginalBytes/1024)
+		}
 	}
 	p("  generator cpu %.2f s, busy %.0f %%; kernel: %d backlog drops, %d TCP resends", r.Generator.CPUS,
 		100*r.Generator.BusyShare, r.Kernel.BacklogDrops, r.Kernel.TCPResends)

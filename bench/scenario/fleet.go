@@ -85,6 +85,7 @@ type worker struct {
 	scratch []byte
 
 	next     int // index into ids of the next member to dial
+	until    int // and of the first that is not to be dialled yet
 	inflight int
 	dialling bool
 	halted   bool // the run is over: what ends now is no error
@@ -147,22 +148,23 @@ func (f *fleet) first(room int) int {
 	return (room*f.opt.Conns + f.opt.Rooms - 1) / f.opt.Rooms
 }
 
-// connect dials everybody, at rate connections per second or as fast as it goes.
-func (f *fleet) connect(rate float64) {
+// connect dials the members up to a share of each engine's, at rate connections per second or as fast as it goes.
+func (f *fleet) connect(rate, share float64) {
 	start := client.Now()
 	for i, w := range f.workers {
-		w.engine.Do(func() { w.dialAll(start, i, rate) })
+		w.engine.Do(func() { w.dialUpTo(int(share*float64(len(w.ids))), start, i, rate) })
 	}
 }
 
-func (w *worker) dialAll(start int64, index int, rate float64) {
+func (w *worker) dialUpTo(until int, start int64, index int, rate float64) {
+	w.until = until
 	if rate <= 0 {
 		w.dialMore()
 		return
 	}
 	period := 1e9 / rate * float64(len(w.f.workers))
 	offset := float64(index) * 1e9 / rate
-	for i, id := range w.ids {
+	for i, id := range w.ids[w.next:until] {
 		w.f.members[id].intended = start + int64(offset+float64(i)*period)
 	}
 	w.dialDue()
@@ -175,7 +177,7 @@ func (w *worker) dialMore() {
 		return
 	}
 	w.dialling = true
-	for w.inflight < inflightMax && w.next < len(w.ids) && !w.halted {
+	for w.inflight < inflightMax && w.next < w.until && !w.halted {
 		id := w.ids[w.next]
 		w.next++
 		w.f.members[id].intended = client.Now()
@@ -187,7 +189,7 @@ func (w *worker) dialMore() {
 // dialDue dials whoever is due by now and asks to be called again for the next.
 func (w *worker) dialDue() {
 	now := client.Now()
-	for w.next < len(w.ids) && !w.halted {
+	for w.next < w.until && !w.halted {
 		id := w.ids[w.next]
 		if due := w.f.members[id].intended; due > now {
 			w.engine.At(due, w.dialDue)
@@ -353,10 +355,10 @@ func (f *fleet) stop() {
 	f.done.Wait()
 }
 
-// waitReady waits until every member is ready or gone, or the time is up. Nobody being ready is an error.
-func (f *fleet) waitReady(ctx context.Context) error {
+// waitReady waits until so many members are ready or gone, or the time is up. Nobody being ready is an error.
+func (f *fleet) waitReady(ctx context.Context, members int) error {
 	deadline := time.Now().Add(f.opt.ConnectTimeout)
-	until := func() bool { return f.nReady.Load()+f.failedBeforeReady() >= int64(f.opt.Conns) }
+	until := func() bool { return f.nReady.Load()+f.failedBeforeReady() >= int64(members) }
 	waitFor(ctx, deadline, until)
 	if err := ctx.Err(); err != nil {
 		return err

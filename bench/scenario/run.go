@@ -162,13 +162,13 @@ func (r *run) perform(ctx context.Context, s script) error {
 func (r *run) connectAll(ctx context.Context) error {
 	r.sampler.phase("connect")
 	before := r.read()
-	start := client.Now()
-	r.connect(r.connectRate())
-	err := r.waitReady(ctx)
+	start, already := client.Now(), r.nReady.Load()
+	r.connect(r.connectRate(), 1)
+	err := r.waitReady(ctx, r.opt.Conns)
 	took := float64(client.Now()-start) / 1e9
 	r.phaseDone("connect")
 	after := r.read()
-	if ready := r.nReady.Load(); ready > 0 {
+	if ready := r.nReady.Load() - already; ready > 0 {
 		r.result.ConnectPerS = math.Round(float64(ready) / took)
 		if r.pid != 0 {
 			r.serverResult().CPUUsPerConnect = perUnit(after.server.CPU-before.server.CPU, ready)

@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"context"
+	"math"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -9,12 +10,19 @@ import (
 	"lectern/bench/client"
 )
 
-// idleScript: everybody joins and keeps still. Delivered counts members that stayed.
+// idleScript: everybody joins, in two halves, and keeps still. Delivered counts members that stayed.
 type idleScript struct{}
+
+// settleHalf is how long the first half is left alone before the server's memory is read.
+const settleHalf = 500 * time.Millisecond
 
 func (*idleScript) newPlay(*worker) play { return noPlay{} }
 
-func (*idleScript) run(ctx context.Context, r *run) error {
+func (s *idleScript) run(ctx context.Context, r *run) error {
+	half, first, err := s.firstHalf(ctx, r)
+	if err != nil {
+		return err
+	}
 	if err := r.connectAll(ctx); err != nil {
 		return err
 	}
@@ -22,7 +30,28 @@ func (*idleScript) run(ctx context.Context, r *run) error {
 	waitFor(ctx, time.Now().Add(r.opt.Duration), func() bool { return false })
 	r.endMeasure("hold")
 	r.countMembers()
+	if second := r.nReady.Load() - first; r.pid != 0 && first > 0 && second > 0 {
+		grown := r.end.server.RSSBytes - half.server.RSSBytes
+		r.serverResult().RSSMarginalBytes = math.Round(float64(grown) / float64(second))
+	}
 	return nil
+}
+
+// firstHalf connects one half and reads the server's memory once it is there; ready is zero when there are too few
+// connections for halves.
+func (*idleScript) firstHalf(ctx context.Context, r *run) (m mark, ready int64, err error) {
+	members := r.opt.Conns/2 - len(r.workers) // each engine's half may be rounded down
+	if members <= 0 {
+		return m, 0, nil
+	}
+	r.connect(r.connectRate(), 0.5)
+	if err := r.waitReady(ctx, members); err != nil {
+		return m, 0, err
+	}
+	waitFor(ctx, time.Now().Add(settleHalf), func() bool { return false })
+	ready = r.nReady.Load()
+	r.phaseDone("first_half")
+	return r.read(), ready, nil
 }
 
 // countMembers makes expected and delivered the members that should be there and that are.

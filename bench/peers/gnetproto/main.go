@@ -32,16 +32,22 @@ func main() {
 }
 
 func run(listen string, loops int) error {
-	s := &server{byLoop: map[gnet.EventLoop]*loop{}}
+	s := newServer()
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	go func() {
 		<-signals
 		_ = s.engine.Stop(context.Background())
 	}()
-	return gnet.Run(s, "tcp://"+listen, gnet.WithNumEventLoop(loops), gnet.WithReusePort(true),
+	return serve(s, listen, loops)
+}
+
+func serve(h gnet.EventHandler, listen string, loops int) error {
+	return gnet.Run(h, "tcp://"+listen, gnet.WithNumEventLoop(loops), gnet.WithReusePort(true),
 		gnet.WithTCPNoDelay(gnet.TCPNoDelay))
 }
+
+func newServer() *server { return &server{byLoop: map[gnet.EventLoop]*loop{}} }
 
 type server struct {
 	gnet.BuiltinEventEngine
