@@ -1,0 +1,126 @@
+# Sourced by the scripts beside it: where tools are kept, how they are installed, and steps with their time.
+# shellcheck shell=bash
+
+if [ -n "${lectern_lib:-}" ]; then return 0; fi
+lectern_lib=1
+set -euo pipefail
+root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+cd "$root"
+
+# Tools are kept outside the tree, by version, so that several clones share them and a new version is simply installed.
+cache="${XDG_CACHE_HOME:-$HOME/.cache}/lectern"
+node_modules="$cache/node/node_modules"
+
+gofumpt_version=v0.12.0
+golangci_version=v2.15.0
+typescript_version=5.9.3
+playwright_version=1.65.1
+
+# One flavour of build serves the binary, vet and the linters; the other is -race, which needs cgo.
+plain=(env CGO_ENABLED=0 "GOFLAGS=$(go env GOFLAGS) -trimpath")
+
+say() { printf '%s\n' "$*" >&2; }
+
+# apt_install COMMAND PACKAGE... installs Debian packages unless the command is there.
+apt_install() {
+    local command=$1
+    shift
+    if command -v "$command" >/dev/null; then return 0; fi
+    local sudo=()
+    if ! command -v apt-get >/dev/null; then
+        say "$command is missing, and this is not a Debian system: install it (Debian calls it: $*) and run this again"
+        return 1
+    elif [ "$(id -u)" != 0 ]; then
+        if ! sudo -n true 2>/dev/null; then
+            say "$command is missing, and installing needs root. Run: sudo apt-get install $*"
+            return 1
+        fi
+        sudo=(sudo -n)
+    fi
+    say "installing $* from Debian's packages"
+    "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@" >/dev/null 2>&1 ||
+        { "${sudo[@]}" apt-get update -q >&2 &&
+            "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@" >&2; }
+}
+
+# go_tool NAME PACKAGE VERSION prints where the tool is, after installing it where it is missing. The name holds Go's
+# version too: a linter built with an older Go refuses newer code.
+go_tool() {
+    local name=$1 package=$2 version=$3
+    local tool
+    tool="$cache/bin/$name-$version-$(go env GOVERSION)"
+    if [ ! -x "$tool" ]; then
+        say "installing $name $version into $cache/bin"
+        mkdir -p "$cache/bin"
+        local into
+        into="$(mktemp -d "$cache/bin/new.XXXXXX")"
+        (cd / && GOBIN="$into" GOFLAGS=-trimpath CGO_ENABLED=0 go install "$package@$version") >&2
+        mv "$into/$name" "$tool"
+        rmdir "$into"
+    fi
+    printf '%s\n' "$tool"
+}
+
+gofumpt() { go_tool gofumpt mvdan.cc/gofumpt "$gofumpt_version"; }
+golangci() { go_tool golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint "$golangci_version"; }
+
+# node_tools installs Node and the two packages that checks and tests use. The product itself needs neither.
+node_tools() {
+    apt_install node nodejs
+    apt_install npm npm
+    local have
+    have="$(cat "$cache/node/installed" 2>/dev/null || true)"
+    local want="typescript@$typescript_version playwright-core@$playwright_version"
+    if [ "$have" != "$want" ]; then
+        say "installing $want into $cache/node"
+        mkdir -p "$cache/node"
+        # shellcheck disable=SC2086 # two packages
+        npm install --prefix "$cache/node" --no-audit --no-fund --no-package-lock --ignore-scripts --loglevel=error \
+            $want </dev/null >&2
+        printf '%s' "$want" >"$cache/node/installed"
+    fi
+}
+
+# browser prints the path of a Chromium, installing Debian's where there is none.
+browser() {
+    local name
+    for name in chromium chromium-browser google-chrome-stable google-chrome; do
+        if command -v "$name"; then return 0; fi
+    done
+    apt_install chromium chromium && command -v chromium
+}
+
+step_names=() step_results=() step_times=() failed_steps=0
+
+# step NAME COMMAND... runs one step in a shell of its own, says how long it took, and goes on after a failure, so that
+# one run shows all faults. finish then fails.
+step() {
+    local name=$1 began=$SECONDS result=ok
+    shift
+    printf '\n=== %s\n' "$name"
+    local status=0
+    set +e
+    (
+        set -e
+        "$@"
+    ) </dev/null
+    status=$?
+    set -e
+    if [ "$status" != 0 ]; then
+        result=FAILED
+        failed_steps=$((failed_steps + 1))
+    fi
+    step_names+=("$name") step_results+=("$result") step_times+=($((SECONDS - began)))
+    printf -- '--- %s: %s in %d s\n' "$name" "$result" $((SECONDS - began))
+}
+
+# finish prints all steps and fails when one did.
+finish() {
+    printf '\n=== summary\n'
+    local i
+    for i in "${!step_names[@]}"; do
+        printf '%-8s %5d s  %s\n' "${step_results[$i]}" "${step_times[$i]}" "${step_names[$i]}"
+    done
+    printf '%s of %s steps failed, %d s in all\n' "$failed_steps" "${#step_names[@]}" "$SECONDS"
+    [ "$failed_steps" = 0 ]
+}

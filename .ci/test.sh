@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# Everything that CI runs, in order of how soon a fault shows. It installs what is missing, says what, and fails at the
+# end when any step failed.
+#
+# Installed where missing: gcc (for -race), Node with npm, and Chromium from Debian's packages; gofumpt and golangci-lint by
+# Go; typescript and playwright-core by npm. All but Debian's packages go to a cache folder outside the tree.
+# The stores that are there (SQLite, memory) need no server. PostgreSQL and Redis are to be started here, as private
+# instances on free ports, when there are stores for them.
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+tools() {
+    apt_install gcc gcc libc6-dev
+    apt_install git git
+    node_tools
+    browser >/dev/null
+    gofumpt >/dev/null
+    golangci >/dev/null
+    echo "Go $(go env GOVERSION), Node $(node --version), tools in $cache"
+}
+
+step "tools" tools
+LECTERN_STEPS=1 source "$root/.ci/check.sh"
+step "unit and integration tests, with the race detector" make --no-print-directory race
+step "ownership checks (build tag invariants)" make --no-print-directory invariants
+step "JavaScript client" bash .ci/js.sh
+if [ -d cmd/internal/e2e ]; then
+    step "end to end, in Chromium" bash .ci/e2e.sh
+fi
+step "fuzz smoke" bash .ci/fuzz.sh
+finish

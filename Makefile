@@ -1,0 +1,56 @@
+# make run: the server with a demo quiz, on a machine with Go alone. make test: all that CI runs.
+
+CONNS ?= 1000
+DURATION ?= 10s
+RESULTS ?= bin/bench.ndjson
+
+.DEFAULT_GOAL := help
+.PHONY: help run build test check format race invariants fuzz-smoke integration e2e js bench bench-peers soak clean
+
+help: ## the targets
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+run: build ## build and serve with a demo quiz; prints the URLs and its PIN
+	exec bin/lectern serve --dev
+
+build: ## bin/lectern, one static binary
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o bin/lectern ./cmd/lectern
+
+test: ## everything that CI runs; installs what is missing and says what
+	@bash .ci/test.sh
+
+check: ## format, vet, lint, rules of the repository, types of the JavaScript, short tests
+	@bash .ci/check.sh --short
+
+format: ## format all Go files
+	@bash -c 'source .ci/lib.sh && "$$(gofumpt)" -w .'
+
+race: ## all Go tests with the race detector
+	CGO_ENABLED=1 go test -race -timeout 9m ./...
+
+invariants: ## netpoll with its ownership checks compiled in
+	CGO_ENABLED=1 go test -race -tags invariants -timeout 5m ./netpoll/...
+
+integration: ## the tests on real sockets and real files
+	CGO_ENABLED=1 go test -race -timeout 9m ./netpoll/... ./persist/... ./cmd/...
+
+fuzz-smoke: ## every fuzz target for a few seconds
+	@bash .ci/fuzz.sh
+
+js: ## the tests of the JavaScript client
+	@bash .ci/js.sh
+
+e2e: ## browsers against the real binary
+	@bash .ci/e2e.sh
+
+bench: build ## the load scenarios against a server of their own (CONNS, DURATION, RESULTS)
+	@bash .ci/bench.sh $(RESULTS) $(CONNS) $(DURATION) idle storm fanout echo chat quiz
+
+bench-peers: build ## the same load on Lectern and on a bare gnet server, in turns
+	go run ./bench/peers/compare -conns $(CONNS) -out $(RESULTS)
+
+soak: build ## all scenarios mixed, for half an hour (CONNS)
+	@bash .ci/bench.sh $(RESULTS) $(CONNS) 30m mixed
+
+clean: ## what was built, not the data
+	rm -rf bin
