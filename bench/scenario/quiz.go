@@ -58,7 +58,7 @@ func (s *quizScript) run(ctx context.Context, r *run) error {
 	s.members = r.nReady.Load()
 	r.beginMeasure("quiz")
 	err := s.lead(ctx, r)
-	r.endMeasure("quiz")
+	r.endMeasure("podium")
 	return err
 }
 
