@@ -77,7 +77,7 @@ var dataCases = []struct {
 	want any    // of good data; nil: not compared
 }{
 	{wire.OpAuth, `{"token":"t"}`, "", &wire.AuthData{Token: "t"}},
-	{wire.OpAuth, ``, "token", nil},
+	{wire.OpAuth, ``, "", &wire.AuthData{}},
 	{wire.OpAuth, `{"name":" "}`, "name", nil},
 	{wire.OpAuth, `{"token":5}`, "token", nil},
 	{wire.OpAuth, `[]`, "data", nil},

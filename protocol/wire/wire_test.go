@@ -100,7 +100,7 @@ var validateCases = []struct {
 }{
 	{&AuthData{Token: "t"}, ""},
 	{&AuthData{Name: "Ada"}, ""},
-	{&AuthData{}, "token"},
+	{&AuthData{}, ""}, // asks who the connection is
 	{&AuthData{Token: long(TokenBytesMax)}, "token"},
 	{&AuthData{Name: long(41)}, "name"},
 	{&AuthData{Name: "a\x00b"}, "name"},
