@@ -27,6 +27,8 @@ const retryable = new Set(['unavailable', 'rate_limited', 'internal', 'not_membe
 const handshakeMs = 10_000;
 const stableMs = 5_000;
 const firstSamples = 5;
+const probeAfterMs = 4_000;
+const probeMs = 5_000;
 const timerMsMax = 2 ** 31 - 1;
 
 /** @returns {Timers} */
@@ -188,6 +190,18 @@ export class Client extends Emitter {
     if (p.room) frame.room = p.room;
     if (p.data !== undefined) frame.data = p.data;
     this.socket?.send(JSON.stringify(frame));
+    if (p.keep) this.watch(p, p.id);
+  }
+
+  /**
+   * An answer that matters should not wait for the next heartbeat to find out that the connection is dead.
+   * @param {Pending} p
+   * @param {number} id
+   */
+  watch(p, id) {
+    this.timers.setTimeout(() => {
+      if (this.waiting.has(p) && p.id === id && this.state === 'open') this.sample(1);
+    }, probeAfterMs);
   }
 
   /** @param {Pending} p */
@@ -463,7 +477,7 @@ export class Client extends Emitter {
       const t0 = this.timers.now();
       try {
         await this.requestNow('time:sync', { t0 }, {
-          timeoutMs: 8_000,
+          timeoutMs: probeMs,
           onReply: (r) => this.clock.add(t0, r.t1, r.t2, this.timers.now()),
         });
       } catch (error) {
