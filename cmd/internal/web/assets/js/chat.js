@@ -4,7 +4,7 @@ import { newKey } from '../sdk/index.js';
 
 const staff = new Set(['moderator', 'host', 'admin']);
 const keepMax = 300;
-const reactions = ['👍', '❤️', '😂', '❓'];
+const reaction = '👍';
 
 /**
  * The chat of a room: its state and its panel. With `moderate` the reader may delete, pin, mute and calm the room down.
@@ -219,7 +219,7 @@ export class Chat {
     const own = m.user === this.me;
     const btn = (label, fn, more = {}) => h('button', { class: 'btn quiet', type: 'button', onclick: fn, ...more }, label);
     const counts = m.reactions ?? {};
-    const emojis = this.moderate ? Object.keys(counts).filter((e) => counts[e] > 0) : [...new Set([...reactions.slice(0, 1), ...Object.keys(counts).filter((e) => counts[e] > 0)])];
+    const emojis = this.moderate ? Object.keys(counts).filter((e) => counts[e] > 0) : [...new Set([reaction, ...Object.keys(counts).filter((e) => counts[e] > 0)])];
     return h('div', { class: 'acts' },
       emojis.map((e) => btn(counts[e] ? `${e} ${counts[e]}` : e, () => this.act('chat:react', { id: m.id, emoji: e }), { 'aria-label': t('chat.react', { emoji: e, n: counts[e] ?? 0 }) })),
       (own || this.moderate) && btn(t('chat.delete'), () => this.act('chat:delete', { id: m.id })),

@@ -67,7 +67,7 @@ export default {
   'people.kick': 'Entfernen', 'people.kickNamed': '{name} entfernen', 'people.kickSure': '{name} entfernen?', 'people.kickSub': 'Wer entfernt wurde, kann mit der PIN wiederkommen. Wer endgültig entfernt wurde, nicht.', 'people.ban': 'Endgültig entfernen',
   'library.title': 'Meine Quiz', 'library.import': 'Datei importieren', 'library.new': 'Neues Quiz', 'library.start': 'Starten', 'library.startNamed': '{title} starten', 'library.edit': 'Bearbeiten', 'library.export': 'Exportieren …', 'library.delete': 'Löschen',
   'library.deleteSure': '„{title}“ löschen?', 'library.deleteSub': 'Laufende Spiele behalten ihre Fragen.', 'library.untitled': 'Ohne Titel', 'library.count_one': '{n} Frage', 'library.count_other': '{n} Fragen',
-  'library.empty': 'Ihr Regal ist leer', 'library.emptySub': 'Importieren Sie eine Datei oder schreiben Sie eine erste Frage.', 'library.running': 'Läuft gerade', 'library.return': 'Zurück ins Spiel',
+  'library.empty': 'Ihr Regal ist leer', 'library.emptySub': 'Importieren Sie eine Datei oder schreiben Sie eine erste Frage.', 'library.running': 'Läuft gerade', 'library.return': 'Zurück ins Spiel', 'library.past': 'Frühere Spiele',
   'library.formats': 'Der Import liest GIFT, Aiken, Moodle-XML, CSV, die Kahoot-Tabelle (XLSX) und Lectern-JSON.',
   'import.title': '{file} importieren', 'import.reading': '{file} wird gelesen …', 'import.format': 'Format: {format}', 'import.good_one': '{n} gute Frage', 'import.good_other': '{n} gute Fragen',
   'import.faulty_one': '{n} Fehler', 'import.faulty_other': '{n} Fehler', 'import.leftOut_one': '{n} ausgelassen', 'import.leftOut_other': '{n} ausgelassen', 'import.warnings_one': '{n} Hinweis', 'import.warnings_other': '{n} Hinweise',

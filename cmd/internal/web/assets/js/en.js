@@ -67,7 +67,7 @@ export default {
   'people.kick': 'Remove', 'people.kickNamed': 'Remove {name}', 'people.kickSure': 'Remove {name}?', 'people.kickSub': 'Removed people can join again with the PIN. Those removed for good can’t.', 'people.ban': 'Remove for good',
   'library.title': 'My quizzes', 'library.import': 'Import a file', 'library.new': 'New quiz', 'library.start': 'Start', 'library.startNamed': 'Start {title}', 'library.edit': 'Edit', 'library.export': 'Export …', 'library.delete': 'Delete',
   'library.deleteSure': 'Delete “{title}”?', 'library.deleteSub': 'Games that are running keep their questions.', 'library.untitled': 'Untitled', 'library.count_one': '{n} question', 'library.count_other': '{n} questions',
-  'library.empty': 'Your shelf is empty', 'library.emptySub': 'Import a file that you have, or write a first question.', 'library.running': 'Running now', 'library.return': 'Return',
+  'library.empty': 'Your shelf is empty', 'library.emptySub': 'Import a file that you have, or write a first question.', 'library.running': 'Running now', 'library.return': 'Return', 'library.past': 'Past games',
   'library.formats': 'Import reads GIFT, Aiken, Moodle XML, CSV, the Kahoot spreadsheet (XLSX) and Lectern JSON.',
   'import.title': 'Import {file}', 'import.reading': 'Reading {file} …', 'import.format': 'Format: {format}', 'import.good_one': '{n} good question', 'import.good_other': '{n} good questions',
   'import.faulty_one': '{n} fault', 'import.faulty_other': '{n} faults', 'import.leftOut_one': '{n} left out', 'import.leftOut_other': '{n} left out', 'import.warnings_one': '{n} warning', 'import.warnings_other': '{n} warnings',

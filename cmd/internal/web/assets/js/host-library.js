@@ -1,5 +1,5 @@
 import { h, put, saveAs, openDialog } from './dom.js';
-import { t, explain } from './i18n.js';
+import { t, explain, lang } from './i18n.js';
 import { gameSlot } from './session.js';
 
 const formats = [['json', 'Lectern JSON'], ['gift', 'GIFT'], ['aiken', 'Aiken'], ['moodle-xml', 'Moodle XML'], ['csv', 'CSV']];
@@ -11,6 +11,7 @@ export function libraryView(host, { said } = {}) {
   const problem = h('p', { class: 'fault', role: 'alert', hidden: true });
   const list = h('div', {}, h('p', { class: 'wait' }, t('app.loading')));
   const running = h('div', {});
+  const over = h('div', {});
   const fail = (error) => { problem.textContent = explain(error); problem.hidden = false; };
   const attempt = (fn) => async () => {
     problem.hidden = true;
@@ -61,30 +62,49 @@ export function libraryView(host, { said } = {}) {
     }
   }
 
-  async function loadRunning() {
+  async function loadSessions() {
+    let sessions = [];
     try {
-      const sessions = listOf(await host.call('GET', '/api/v1/sessions'), 'sessions').filter((s) => s.phase !== 'ended');
-      put(running, sessions.length > 0 && h('div', { class: 'card' }, h('h2', {}, t('library.running')),
-        h('ul', { class: 'plain' }, sessions.map((s) => h('li', { class: 'row between' }, h('span', {}, s.title || s.room, ' ', h('span', { class: 'pill mono' }, `PIN ${s.pin}`)),
-          h('button', { class: 'btn', type: 'button', onclick: () => { gameSlot.set(s); host.go('live', s); } }, t('library.return')))))));
+      sessions = listOf(await host.call('GET', '/api/v1/sessions'), 'sessions');
     } catch {
-      // The list of quizzes says what is wrong.
+      return; // The list of quizzes says what is wrong.
     }
+    const open = sessions.filter((s) => !s.closedAt && s.phase !== 'ended');
+    const past = sessions.filter((s) => s.closedAt || s.phase === 'ended');
+    put(running, open.length > 0 && h('div', { class: 'card' }, h('h2', {}, t('library.running')), h('ul', { class: 'plain' }, open.map(openRow))));
+    put(over, past.length > 0 && h('details', { class: 'card' }, h('summary', {}, t('library.past')), h('ul', { class: 'plain' }, past.map(pastRow))));
   }
 
+  const openRow = (s) => h('li', { class: 'row between' }, h('span', {}, nameOf(s), ' ', s.pin && h('span', { class: 'pill mono' }, `PIN ${s.pin}`)),
+    h('button', { class: 'btn', type: 'button', onclick: () => { gameSlot.set(s); host.go('live', s); } }, t('library.return')));
+
+  const pastRow = (s) => h('li', { class: 'row between' }, h('span', {}, nameOf(s)), h('span', { class: 'row' }, ['xlsx', 'csv'].map((format) =>
+    h('button', { class: 'btn', type: 'button', onclick: attempt(() => download(host, s.room, format, nameOf(s))) }, `↓ ${format.toUpperCase()}`))));
+
   load();
-  loadRunning();
+  loadSessions();
   return {
     el: h('div', {},
       h('div', { class: 'row between' }, h('h1', {}, t('library.title')),
         h('div', { class: 'row' }, file, h('label', { class: 'btn', for: 'file' }, t('library.import')), h('button', { class: 'btn primary', type: 'button', onclick: () => host.go('editor', {}) }, '+ ', t('library.new')))),
-      said && h('p', { class: 'done', role: 'status' }, said), problem, running, list,
+      said && h('p', { class: 'done', role: 'status' }, said), problem, running, list, over,
       h('p', { class: 'small muted' }, t('library.formats'))),
   };
 }
 
+function nameOf(session) {
+  const date = session.createdAt ? new Date(session.createdAt).toLocaleString(lang, { dateStyle: 'medium', timeStyle: 'short' }) : '';
+  return [session.title, date].filter(Boolean).join(' · ') || session.room;
+}
+
+/** Fetches the results of a session and hands them to the browser's downloads. */
+export async function download(host, room, format, title) {
+  const response = await host.send('GET', `/api/v1/sessions/${encodeURIComponent(room)}/results?format=${format}`);
+  saveAs(await response.blob(), fileName(response, `${title || 'results'}.${format}`));
+}
+
 /** The name that the server gave a download, else ours. */
-export function fileName(response, fallback) {
+function fileName(response, fallback) {
   const found = /filename="?([^";]+)"?/.exec(response.headers.get('Content-Disposition') ?? '');
   return (found ? found[1] : fallback).replace(/[\\/:*?"<>|]/g, '_');
 }

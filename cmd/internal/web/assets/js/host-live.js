@@ -7,7 +7,7 @@ import { People } from './host-people.js';
 import { countdown, progressBar, board, podium, stillTile, choices } from './parts.js';
 import { distribution } from './chart.js';
 import { keyText } from './host-import.js';
-import { fileName } from './host-library.js';
+import { download } from './host-library.js';
 
 /**
  * The controls for each phase: [op, label, key, data]. The first one is what usually comes next. What is possible when is the
@@ -170,8 +170,7 @@ export function liveView(host, game) {
   function endStage(s) {
     const get = (format) => async () => {
       try {
-        const response = await host.send('GET', `/api/v1/sessions/${encodeURIComponent(game.room)}/results?format=${format}`);
-        saveAs(await response.blob(), fileName(response, `${s.title || 'results'}.${format}`));
+        await download(host, game.room, format, s.title);
       } catch (error) {
         fail(error);
       }

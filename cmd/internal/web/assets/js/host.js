@@ -97,14 +97,14 @@ function signInView(_, { fault } = {}) {
 }
 
 /** Takes a signed token as it was given to the teacher; its claims say who it is, the server says whether it is good. */
-function useToken(text) {
+function useToken(text, refreshToken = undefined) {
   const accessToken = text.trim();
   const parts = accessToken.split('.');
   if (parts.length !== 3) return false;
   try {
     const binary = atob(parts[1].replace(/-/g, '+').replace(/_/g, '/'));
     const claims = JSON.parse(new TextDecoder().decode(Uint8Array.from(binary, (c) => c.charCodeAt(0))));
-    hostSlot.set({ accessToken, user: claims.sub, name: claims.name ?? claims.sub, expiresAt: claims.exp ? claims.exp * 1000 : undefined });
+    hostSlot.set({ accessToken, refreshToken: refreshToken ?? undefined, user: claims.sub, name: claims.name ?? claims.sub, expiresAt: claims.exp ? claims.exp * 1000 : undefined });
     return true;
   } catch {
     return false;
@@ -112,11 +112,12 @@ function useToken(text) {
 }
 
 async function start() {
-  const given = new URLSearchParams(location.hash.slice(1)).get('token');
-  if (given) {
-    history.replaceState(null, '', location.pathname);
-    useToken(given);
-  }
+  // A link that signs in: the token is in the fragment, which no server sees, and leaves the address at once.
+  const given = new URLSearchParams(location.hash.slice(1));
+  const room = new URLSearchParams(location.search).get('room');
+  if (given.get('token') && useToken(given.get('token'), given.get('refresh'))) gameSlot.clear();
+  if (room && hostSlot.get()) gameSlot.set({ room });
+  if (location.hash || location.search) history.replaceState(null, '', location.pathname);
   try {
     host.config = await api.call('GET', '/api/v1/config', { anonymous: true }) ?? {};
   } catch {

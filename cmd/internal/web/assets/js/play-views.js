@@ -96,7 +96,7 @@ function statusOf(answers, client, over) {
     return h('div', { class: 'done' }, h('strong', {}, '✓ ', t('answer.recorded')), ' ', over ? t('answer.waitResults') : t('answer.waitOthers'),
       answers.receipt && h('div', { class: 'small' }, t('answer.receipt'), ' ', h('span', { class: 'mono' }, shortReceipt(answers.receipt))));
   }
-  if (answers.status === 'sending') return h('p', { class: 'note' }, client.state === 'open' ? t('answer.sending') : t('net.offlineKept'));
+  if (answers.status === 'sending') return h('p', { class: 'note' }, client.state === 'open' && navigator.onLine ? t('answer.sending') : t('net.offlineKept'));
   if (answers.status === 'refused') return h('p', { class: 'fault' }, explain(answers.error));
   if (over) return h('p', { class: 'note' }, t('answer.tooLate'));
   return '';
@@ -214,7 +214,7 @@ function outcomeBox(rank) {
   const outcome = rank.outcome ?? 'none';
   return h('div', { class: `outcome ${outcome} rise` }, h('div', { class: 'sign', 'aria-hidden': 'true' }, outcomeSigns[outcome] ?? '–'), h('h1', {}, t(`outcome.${outcome}`)),
     outcome !== 'poll' && h('p', { class: 'points num' }, rank.points ? `+${t('points', { n: rank.points })}` : t('points', { n: 0 })),
-    rank.streak > 1 && h('p', { class: 'small' }, h('span', { 'aria-hidden': 'true' }, '🔥 '), t('streak', { n: rank.streak })));
+    rank.streak > 1 && h('p', { class: 'small' }, h('span', { 'aria-hidden': 'true' }, '★ '), t('streak', { n: rank.streak })));
 }
 
 function standing(rank) {

@@ -63,7 +63,7 @@ function main() {
   }
 
   function network() {
-    const offline = client.state === 'waiting' || client.state === 'connecting';
+    const offline = client.state !== 'open' || !navigator.onLine;
     if (client.state === 'stopped' || !offline) banner('');
     else if (game.state.phase !== 'connecting') banner(answers.kept() ? t('net.offlineKept') : t('net.offline'));
     render('network');
@@ -75,6 +75,8 @@ function main() {
     else setTimeout(network, 1000);
     if (state === 'open') render('network');
   });
+  addEventListener('offline', network);
+  addEventListener('online', network);
   client.on('stopped', (why) => finish(why.code));
   room.on('room:kicked', () => finish(4202));
   room.on('room:closed', () => { if (game.state.phase !== 'ended') finish('closed'); });
