@@ -2,6 +2,7 @@ package rooms
 
 import (
 	"context"
+	"fmt"
 	"sync"
 
 	"lectern/rooms/effect"
@@ -82,11 +83,17 @@ func (l *Loader) Work() bool {
 	return true
 }
 
-// Rebuild replays a room's records. It blocks on the journal. A room that the journal doesn't know has no facts.
-func Rebuild(journal Journal, id string, cfg *Config) (*Room, error) {
+// Rebuild replays a room's records. It blocks on the journal. A room that the journal doesn't know has no facts. A panic
+// on the way is an error: one room's records must not end the process.
+func Rebuild(journal Journal, id string, cfg *Config) (_ *Room, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("rooms: replay of room %s panicked: %v", id, p)
+		}
+	}()
 	room := NewRoom(id, cfg)
 	var scratch effect.Effects
-	err := journal.Load(id, func(rec Record) error { return room.Replay(rec, &scratch) })
+	err = journal.Load(id, func(rec Record) error { return room.Replay(rec, &scratch) })
 	if err != nil {
 		return nil, err
 	}

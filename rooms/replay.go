@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
+	"lectern/protocol/wire"
 	"lectern/rooms/chat"
 	"lectern/rooms/effect"
 	"lectern/rooms/moderation"
@@ -108,14 +111,28 @@ func (r *Room) Replay(rec Record, scratch *effect.Effects) error {
 		r.apply(f, scratch)
 	}
 	r.finish(scratch)
-	r.keys.setSeq(r.seq)
 	return nil
 }
 
-// adopt gives a rebuilt room the members of the one that it replaces.
-func (r *Room) adopt(old *Room) {
+// adopt gives a rebuilt room the members of the one that it replaces, and enters participants in the game again: who
+// had joined by facts that are no more joins anew.
+func (r *Room) adopt(env effect.Env, old *Room, out *effect.Effects) {
 	r.members, r.roles = old.members, old.roles
+	if !r.Exists() || r.quiz.Phase() == wire.PhaseNone {
+		return
+	}
+	env.Now = max(env.Now, r.lastAt)
+	for m := range r.members.Each() {
+		if m.Role == wire.RoleParticipant {
+			// Whoever can't enter any more stays a member that watches; the next answer is refused with the reason.
+			_ = r.quiz.Enter(env, effect.Caller{User: m.User, Name: m.Name, Role: m.Role, Member: true}, out)
+		}
+	}
+	r.finish(out)
 }
+
+// connections lists the member connections in order.
+func (r *Room) connections() []wire.ConnID { return slices.Sorted(maps.Keys(r.roles)) }
 
 const (
 	idAlphabet = "abcdefghijkmnpqrstuvwxyz23456789" // 32 characters that can't be mistaken for one another

@@ -3,6 +3,7 @@ package rooms
 import (
 	"encoding/json"
 
+	"lectern/protocol/wire"
 	"lectern/rooms/effect"
 )
 
@@ -64,6 +65,25 @@ func (r *ring) since(seq, last uint64, visit func(effect.Output)) bool {
 		visit(r.events[(r.first+i)%len(r.events)])
 	}
 	return true
+}
+
+// redact replaces the text of a chat message in the events that are kept: by that of its newer version, or by nothing
+// when it is nil. The events' data is shared with deliveries under way, so it is replaced and not written to.
+func (r *ring) redact(id string, newer *wire.ChatMessage) {
+	for i := range r.count {
+		o := &r.events[(r.first+i)%len(r.events)]
+		old, ok := o.Data.(*wire.ChatMessage)
+		if !ok || old.ID != id {
+			continue
+		}
+		m := *old
+		if newer != nil {
+			m.Text, m.Mentions, m.Links, m.EditedAt = newer.Text, newer.Mentions, newer.Links, newer.EditedAt
+		} else {
+			m.Text, m.Mentions, m.Links, m.Reactions, m.Deleted = "", nil, nil, nil, true
+		}
+		o.Data = &m
+	}
 }
 
 // payloadBytes is the size of a published payload; the domains' own events are bounded by their number alone.

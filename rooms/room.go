@@ -144,12 +144,7 @@ func (r *Room) finish(out *effect.Effects) {
 		case o.Kind == effect.Event && o.Audience == effect.ToUser:
 			r.address(i, out)
 		case o.Kind == effect.Event && o.Resumable:
-			r.seq++
-			o.Seq = r.seq
-			if msg, ok := o.Data.(*wire.ChatMessage); ok && o.Name == wire.EvChatMessage {
-				r.chat.NoteSeq(msg.ID, r.seq)
-			}
-			r.ring.add(*o)
+			r.number(o)
 			numbered = true
 		case o.Kind == effect.Reply && numbered:
 			switch data := o.Data.(type) {
@@ -157,10 +152,28 @@ func (r *Room) finish(out *effect.Effects) {
 				data.Seq = r.seq
 			case *wire.PublishReply:
 				data.Seq = r.seq
-				r.keys.setSeq(r.seq)
 			}
 		}
 	}
+}
+
+// number gives an event the next seq and keeps it for those who come back. A text that has been changed or deleted since
+// doesn't come back.
+func (r *Room) number(o *effect.Output) {
+	r.seq++
+	o.Seq = r.seq
+	r.keys.setSeq(r.seq)
+	switch data := o.Data.(type) {
+	case *wire.ChatMessage:
+		if o.Name == wire.EvChatMessage {
+			r.chat.NoteSeq(data.ID, r.seq)
+		} else {
+			r.ring.redact(data.ID, data)
+		}
+	case *wire.ChatDeleted:
+		r.ring.redact(data.ID, nil)
+	}
+	r.ring.add(*o)
 }
 
 // address turns an event for a user into events for the user's connections here. A user who is away gets nothing: what

@@ -3,6 +3,8 @@ package rooms
 import (
 	"container/heap"
 	"log/slog"
+	"slices"
+	"strings"
 	"sync/atomic"
 
 	"lectern/protocol/wire"
@@ -86,9 +88,11 @@ type slot struct {
 	room       *Room // nil while it has never been loaded
 	loading    bool
 	waiting    []Command // while loading, at most loadWaitMax
-	generation uint32    // counts the times that undurable state was thrown away
 	appends    int       // journal calls on their way that hold facts of this room
 	mustReload bool
+	failed     bool   // only while Shard.lose runs
+	saidSeq    uint64 // of the last event that has left for the loops
+	notBefore  int64  // no tick earlier than this: the last one panicked
 	deadline   int64
 	heapIndex  int // in deadlines; -1: not there
 	emptySince int64
@@ -154,7 +158,7 @@ func (s *Shard) onCommand(now int64, cmd *Command) {
 		s.wait(sl, cmd)
 		return
 	}
-	if s.heldCount >= s.cfg.HeldOutputsMax {
+	if s.full() {
 		if _, gone := cmd.Body.(*Disconnect); !gone {
 			s.refuse(cmd, wire.NewError(wire.CodeUnavailable, "the server is behind with its storage; try again"))
 			return
@@ -167,23 +171,24 @@ func (s *Shard) onCommand(now int64, cmd *Command) {
 func (s *Shard) step(now int64, sl *slot, cmd *Command) {
 	s.effects.Reset()
 	env := effect.Env{Now: now, Rand: s.ports.Rand}
-	if !s.guarded(sl, func() { sl.room.Step(env, cmd, &s.effects) }) {
+	if !s.guarded(sl, func() { sl.room.Step(env, cmd, &s.effects) }) || !s.collect(now, sl) {
 		s.refuse(cmd, wire.NewError(wire.CodeInternal, "the room had to be restarted; try again"))
-		return
 	}
-	s.collect(now, sl)
 }
 
-// collect moves the effects of one step into the batch of this drain.
-func (s *Shard) collect(now int64, sl *slot) {
+// collect moves the effects of one step into the batch of this drain. It says whether that was possible: a fact that
+// can't be recorded must not have happened.
+func (s *Shard) collect(now int64, sl *slot) bool {
+	recorded := len(s.records)
 	first := sl.room.Index() - uint64(len(s.effects.Facts)) + 1
 	for i, f := range s.effects.Facts {
 		rec, err := EncodeFact(sl.id, first+uint64(i), f)
 		if err != nil {
-			// A fact that can't be recorded must not have happened.
 			s.ports.Logger.Error("a fact can't be encoded; the room is restarted", "room", sl.id, "kind", f.Kind, "err", err)
+			clear(s.records[recorded:])
+			s.records = s.records[:recorded]
 			s.distrust(sl)
-			return
+			return false
 		}
 		s.records = append(s.records, rec)
 	}
@@ -193,10 +198,11 @@ func (s *Shard) collect(now int64, sl *slot) {
 		b.touch(sl)
 	}
 	for i := range s.effects.Outputs {
-		b.items = append(b.items, heldItem{room: sl.id, slot: sl, generation: sl.generation, output: s.effects.Outputs[i]})
+		b.items = append(b.items, heldItem{room: sl.id, slot: sl, output: s.effects.Outputs[i]})
 	}
 	s.heldCount += len(s.effects.Outputs)
 	s.reschedule(now, sl)
+	return true
 }
 
 // reschedule enters the room's next deadline in the heap.
@@ -208,6 +214,9 @@ func (s *Shard) reschedule(now int64, sl *slot) {
 		sl.emptySince = now
 	}
 	deadline := sl.room.Deadline()
+	if deadline != 0 {
+		deadline = max(deadline, sl.notBefore)
+	}
 	if deadline == sl.deadline {
 		return
 	}
@@ -239,6 +248,9 @@ func (s *Shard) bindPIN(sl *slot) {
 	sl.pin = pin
 }
 
+// tickRetryMs is how long a room's clock stands still after a tick that failed.
+const tickRetryMs = 1000
+
 // tick lets time pass for every room with something due.
 func (s *Shard) tick(now int64) {
 	for len(s.deadlines) > 0 && s.deadlines[0].deadline <= now {
@@ -250,15 +262,15 @@ func (s *Shard) tick(now int64) {
 		}
 		s.effects.Reset()
 		env := effect.Env{Now: now, Rand: s.ports.Rand}
-		if !s.guarded(sl, func() { sl.room.Tick(env, &s.effects) }) {
+		before := sl.deadline
+		if !s.guarded(sl, func() { sl.room.Tick(env, &s.effects) }) || !s.collect(now, sl) {
+			sl.notBefore = now + tickRetryMs
 			continue
 		}
-		before := sl.deadline
-		s.collect(now, sl)
 		if sl.deadline == before && sl.heapIndex >= 0 && sl.deadline <= now {
 			// A machine that doesn't move its deadline would spin here for ever.
 			s.ports.Logger.Error("a deadline did not move; it is put off", "room", sl.id)
-			sl.deadline = now + 1000
+			sl.deadline = now + tickRetryMs
 			heap.Fix(&s.deadlines, sl.heapIndex)
 		}
 	}
@@ -280,13 +292,14 @@ func (s *Shard) guarded(sl *slot, f func()) (ok bool) {
 // sweepEveryMs is how often a shard looks for rooms that nobody needs.
 const sweepEveryMs = 5_000
 
-// sweep closes games that are over, and drops rooms from memory that have been empty for long.
+// sweep closes games that are over, and drops rooms from memory that have been empty for long or never were.
 func (s *Shard) sweep(now int64) {
 	if now < s.nextSweep {
 		return
 	}
 	s.nextSweep = now + sweepEveryMs
 	members := 0
+	var over []*slot
 	for id, sl := range s.slots {
 		if sl.room == nil || sl.loading || sl.mustReload {
 			continue
@@ -294,35 +307,50 @@ func (s *Shard) sweep(now int64) {
 		members += sl.room.Connections()
 		idle := sl.emptySince != 0 && now-sl.emptySince >= s.cfg.IdleUnloadMs
 		switch {
-		case !idle || sl.appends > 0:
-		case sl.room.Over():
-			s.effects.Reset()
-			sl.room.close(effect.Env{Now: now, Rand: s.ports.Rand}, &s.effects)
-			s.collect(now, sl)
-		case sl.deadline == 0 && sl.pin == "":
+		case sl.appends > 0:
+		case idle && sl.room.Over():
+			over = append(over, sl)
+		case (idle || !sl.room.Exists()) && sl.room.Connections() == 0 && sl.deadline == 0 && sl.pin == "":
 			delete(s.slots, id)
 			s.stats.rooms.Add(-1)
 		}
 	}
 	s.stats.members.Store(int64(members))
+	slices.SortFunc(over, func(a, b *slot) int { return strings.Compare(a.id, b.id) }) // a run can be repeated
+	for _, sl := range over {
+		s.effects.Reset()
+		sl.room.close(effect.Env{Now: now, Rand: s.ports.Rand}, &s.effects)
+		s.collect(now, sl)
+	}
 }
 
+// refuse answers a command by the shard itself. While too much is held, the answer doesn't wait behind it.
 func (s *Shard) refuse(cmd *Command, err *wire.Error) {
 	s.stats.refused.Add(1)
-	s.effects.Reset()
-	sl := s.slots[cmd.Room]
-	member := sl != nil && sl.room != nil && sl.room.has(cmd.From.Conn)
-	b := s.openBatch()
-	if cmd.Op == wire.OpRoomJoin && !member {
-		b.items = append(b.items, heldItem{room: cmd.Room, output: effect.Output{Kind: effect.Leave, Conn: cmd.From.Conn}})
-		s.heldCount++
+	if body, ok := cmd.Body.(*Create); ok && s.ports.PINs != nil {
+		s.ports.PINs.Release(body.PIN, cmd.Room) // the gateway reserved it for the room that doesn't come to be
 	}
-	s.effects.Refuse(cmd.From, err)
-	for _, o := range s.effects.Outputs {
+	var out effect.Effects
+	sl := s.slots[cmd.Room]
+	if member := sl != nil && sl.room != nil && sl.room.has(cmd.From.Conn); cmd.Op == wire.OpRoomJoin && !member {
+		out.Outputs = append(out.Outputs, effect.Output{Kind: effect.Leave, Conn: cmd.From.Conn})
+	}
+	out.Refuse(cmd.From, err)
+	if s.full() {
+		for _, o := range out.Outputs {
+			s.outbound = append(s.outbound, Delivery{Room: cmd.Room, Output: o})
+		}
+		return
+	}
+	b := s.openBatch()
+	for _, o := range out.Outputs {
 		b.items = append(b.items, heldItem{room: cmd.Room, output: o})
 	}
-	s.heldCount += len(s.effects.Outputs)
+	s.heldCount += len(out.Outputs)
 }
+
+// full is true while so much waits for the journal or for the loops that nothing more may be begun.
+func (s *Shard) full() bool { return s.heldCount+len(s.outbound) >= s.cfg.HeldOutputsMax }
 
 // deadlineHeap orders slots by deadline, soonest first.
 type deadlineHeap []*slot

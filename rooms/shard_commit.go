@@ -1,7 +1,9 @@
 package rooms
 
 import (
+	"container/heap"
 	"runtime/debug"
+	"slices"
 
 	"lectern/protocol/wire"
 	"lectern/rooms/effect"
@@ -11,20 +13,20 @@ import (
 type heldBatch struct {
 	items   []heldItem
 	touched []*slot // rooms with facts in it
-	settled bool    // its records are durable, or it has none
-	failed  bool
+	settled bool    // the journal has answered, or there was nothing to ask
 }
 
-// heldItem is an output with the generation of the room's state that it was made from.
+// heldItem is an output and the room that it came from.
 type heldItem struct {
-	room       string
-	slot       *slot // nil: a refusal by the shard itself
-	generation uint32
-	output     effect.Output
+	room   string
+	slot   *slot // nil: a refusal by the shard itself
+	lost   bool  // made from facts that could not be stored
+	output effect.Output
 }
 
+// touch notes that the batch holds facts of a room.
 func (b *heldBatch) touch(sl *slot) {
-	if n := len(b.touched); n > 0 && b.touched[n-1] == sl {
+	if n := len(b.touched); n > 0 && b.touched[n-1] == sl || slices.Contains(b.touched, sl) {
 		return
 	}
 	b.touched = append(b.touched, sl)
@@ -49,6 +51,7 @@ func (s *Shard) commit() {
 		return
 	}
 	s.batch = nil
+	s.held = append(s.held, b)
 	if len(s.records) == 0 {
 		b.settled = true
 	} else {
@@ -58,7 +61,6 @@ func (s *Shard) commit() {
 			s.onCommitted(committed{b, err})
 		}
 	}
-	s.held = append(s.held, b)
 	s.release()
 }
 
@@ -74,10 +76,14 @@ func (s *Shard) onCommitted(c committed) {
 		sl.appends--
 	}
 	if c.err != nil {
-		c.batch.failed = true
 		s.stats.failed.Add(1)
 		s.ports.Logger.Error("records could not be made durable; their rooms are restarted from what is", "err", c.err)
 		for _, sl := range c.batch.touched {
+			sl.failed = true
+		}
+		s.lose(c.batch)
+		for _, sl := range c.batch.touched {
+			sl.failed = false
 			s.distrust(sl)
 		}
 	}
@@ -88,13 +94,37 @@ func (s *Shard) onCommitted(c committed) {
 	}
 }
 
+// lose marks what the failed rooms said from a batch on: it was made from facts that are no more. What they said
+// before stands, even if it still waits for its own records: those come earlier in the journal. A connection whose
+// join is lost is no member.
+func (s *Shard) lose(from *heldBatch) {
+	found := false
+	for _, b := range append(slices.Clone(s.held), s.batch) {
+		found = found || b == from
+		if !found || b == nil {
+			continue
+		}
+		for i := range b.items {
+			item := &b.items[i]
+			if item.slot == nil || !item.slot.failed {
+				continue
+			}
+			item.lost = true
+			if item.output.Kind == effect.Join {
+				item.output = effect.Output{Kind: effect.Leave, Conn: item.output.Conn}
+				item.slot.room.forget(item.output.Conn)
+			}
+		}
+	}
+}
+
 // release moves what is durable from the head of the queue to the outbound side.
 func (s *Shard) release() {
 	n := 0
 	for ; n < len(s.held) && s.held[n].settled; n++ {
 		b := s.held[n]
 		for i := range b.items {
-			s.releaseItem(b, &b.items[i])
+			s.releaseItem(&b.items[i])
 		}
 		s.heldCount -= len(b.items)
 		s.held[n] = nil
@@ -105,29 +135,30 @@ func (s *Shard) release() {
 	}
 }
 
-// releaseItem lets an output go. One that was made from state that has been thrown away since tells its caller so, and
-// otherwise never happened.
-func (s *Shard) releaseItem(b *heldBatch, item *heldItem) {
+// releaseItem lets an output go. One that is lost tells its caller so, and otherwise never happened.
+func (s *Shard) releaseItem(item *heldItem) {
 	o := item.output
-	if sl := item.slot; sl != nil {
-		if sl.generation != item.generation {
-			switch o.Kind {
-			case effect.Reply:
-				o.Data = nil
-				o.Err = wire.NewError(wire.CodeUnavailable, "this could not be stored; nothing was recorded; try again")
-				o.Err.RetryAfterMs = 1000
-			case effect.Leave, effect.Close, effect.Join:
-			default:
-				return
-			}
-		}
+	switch {
+	case !item.lost:
+	case o.Kind == effect.Reply:
+		o.Data = nil
+		o.Err = wire.NewError(wire.CodeUnavailable, "this could not be stored; try again with the same key")
+		o.Err.RetryAfterMs = lostRetryMs
+	case o.Kind == effect.Event:
+		return
 	}
 	if o.Audience == effect.ToConn && o.Conn == 0 {
 		return // addressed to a user who isn't here
 	}
+	if o.Resumable && item.slot != nil {
+		item.slot.saidSeq = o.Seq
+	}
 	s.stats.outputs.Add(1)
 	s.outbound = append(s.outbound, Delivery{Room: item.room, Output: o})
 }
+
+// lostRetryMs is when a caller whose command could not be stored may come back.
+const lostRetryMs = 1000
 
 // flush hands the outbound outputs to the loops, unless they are still busy with the last ones.
 func (s *Shard) flush() {
@@ -170,9 +201,8 @@ func (s *Shard) onSignal(now int64, sig any) {
 
 // distrust throws the room's state away: it is rebuilt from the journal once nothing of it is on its way there.
 func (s *Shard) distrust(sl *slot) {
-	sl.generation++
 	sl.mustReload = true
-	if sl.appends == 0 {
+	if sl.appends == 0 && !sl.loading {
 		s.load(sl)
 	}
 }
@@ -201,20 +231,79 @@ func (s *Shard) onLoaded(now int64, l loaded) {
 		for i := range waiting {
 			s.refuse(&waiting[i], wire.NewError(wire.CodeUnavailable, "this room can't be read from storage; try again later"))
 		}
-		delete(s.slots, sl.id)
-		s.stats.rooms.Add(-1)
+		s.abandon(sl)
 		return
 	}
 	if sl.room != nil {
-		l.room.adopt(sl.room)
-		sl.room = l.room
-		s.reschedule(now, sl)
+		s.replaceRoom(now, sl, l.room)
 	} else {
-		sl.room = l.room
+		sl.room, sl.saidSeq = l.room, l.room.Seq()
 		s.recoverRoom(now, sl)
 	}
 	for i := range waiting {
 		s.onCommand(now, &waiting[i])
+	}
+}
+
+// replaceRoom puts a rebuilt room in the place of one that was not to be trusted. The members stay. When the journal
+// reported a failure and the records are there all the same (an answer of the store was lost), the members get now
+// what was withheld from them: they must not see a gap.
+func (s *Shard) replaceRoom(now int64, sl *slot, room *Room) {
+	old := sl.room
+	sl.room = room
+	s.effects.Reset()
+	said := s.saidSeq(sl)
+	reached := room.ring.since(min(said, room.Seq()), room.Seq(), func(o effect.Output) {
+		s.effects.Outputs = append(s.effects.Outputs, o)
+	})
+	if !reached {
+		s.sendAway(sl, old, wire.CloseNodeChange)
+	}
+	s.collect(now, sl)
+	s.effects.Reset()
+	env := effect.Env{Now: now, Rand: s.ports.Rand}
+	if s.guarded(sl, func() { room.adopt(env, old, &s.effects) }) {
+		s.collect(now, sl)
+	}
+}
+
+// saidSeq is the seq of the last event that the room's members have got or will get.
+func (s *Shard) saidSeq(sl *slot) uint64 {
+	said := sl.saidSeq
+	for _, b := range append(slices.Clone(s.held), s.batch) {
+		if b == nil {
+			continue
+		}
+		for i := range b.items {
+			if item := &b.items[i]; item.slot == sl && !item.lost && item.output.Resumable {
+				said = max(said, item.output.Seq)
+			}
+		}
+	}
+	return said
+}
+
+// abandon drops a room that can't be read. Its members are sent away: they may find it readable when they come back.
+func (s *Shard) abandon(sl *slot) {
+	if sl.heapIndex >= 0 {
+		heap.Remove(&s.deadlines, sl.heapIndex)
+	}
+	delete(s.slots, sl.id)
+	s.stats.rooms.Add(-1)
+	if sl.room != nil {
+		s.sendAway(sl, sl.room, wire.CloseOverloaded)
+	}
+}
+
+// sendAway closes the connections of all members.
+func (s *Shard) sendAway(sl *slot, room *Room, code wire.CloseCode) {
+	b := s.openBatch()
+	for _, conn := range room.connections() {
+		room.forget(conn)
+		b.items = append(b.items,
+			heldItem{room: sl.id, slot: sl, output: effect.Output{Kind: effect.Leave, Conn: conn}},
+			heldItem{room: sl.id, slot: sl, output: effect.Output{Kind: effect.Close, Conn: conn, CloseCode: code}})
+		s.heldCount += 2
 	}
 }
 
