@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs every fuzz target for a few seconds: enough to find what a changed decoder breaks at once, not more.
-# LECTERN_FUZZ_SECONDS is the time for all of them together (60).
+# FUZZ_SECONDS is the time for all of them together (60).
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 # targets prints "package target", one a line, of the packages whose tests define a fuzz target.
@@ -35,7 +35,7 @@ if [ "$count" = 0 ]; then
     echo "no fuzz target found"
     exit 1
 fi
-seconds=$((${LECTERN_FUZZ_SECONDS:-60} / count))
+seconds=$((${FUZZ_SECONDS:-60} / count))
 [ "$seconds" -ge 1 ] || seconds=1
 echo "$count targets, $seconds s each"
 failed=0

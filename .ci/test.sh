@@ -19,7 +19,7 @@ tools() {
 }
 
 step "tools" tools
-LECTERN_STEPS=1 source "$root/.ci/check.sh"
+source "$root/.ci/check.sh" --part
 step "unit and integration tests, with the race detector" make --no-print-directory race
 step "ownership checks (build tag invariants)" make --no-print-directory invariants
 step "JavaScript client" bash .ci/js.sh

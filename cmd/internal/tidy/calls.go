@@ -65,7 +65,9 @@ func clock(t *Tree) []Violation {
 	return out
 }
 
-var seeded = []string{"New", "NewSource", "NewPCG", "NewChaCha8", "NewZipf", "Rand", "Source", "Source64", "PCG", "ChaCha8", "Zipf"}
+var seeded = []string{
+	"New", "NewSource", "NewPCG", "NewChaCha8", "NewZipf", "Rand", "Source", "Source64", "PCG", "ChaCha8", "Zipf",
+}
 
 // randomness bans the global sources in protocol and rooms, tests included where the source has no seed, for the
 // same reason as clock. The system's source may be used by tests that make keys.
