@@ -251,8 +251,8 @@ func matches(header, etag string) bool {
 
 var hostChars = regexp.MustCompile(`^[0-9A-Za-z.\-]+(:[0-9]+)?$|^\[[0-9A-Fa-f:.]+\](:[0-9]+)?$`)
 
-// policy is the Content-Security-Policy. 'self' covers the WebSocket of the same origin in present browsers; older ones take
-// it for http only, so the host is named too, if it is a plain one.
+// policy is the Content-Security-Policy. 'self' covers the WebSocket of the same origin in present browsers; older ones
+// take it for http only, so the host is named too, if it is a plain one.
 func policy(host string) string {
 	connect := "'self'"
 	if hostChars.MatchString(host) {

@@ -2,7 +2,7 @@ import { h, put, saveAs, openDialog } from './dom.js';
 import { t, explain, lang } from './i18n.js';
 import { gameSlot } from './session.js';
 
-const formats = [['json', 'Lectern JSON'], ['gift', 'GIFT'], ['aiken', 'Aiken'], ['moodle-xml', 'Moodle XML'], ['csv', 'CSV']];
+const formats = [['json', 'Lectern JSON'], ['gift', 'GIFT'], ['aiken', 'Aiken'], ['moodle-xml', 'Moodle XML'], ['csv', 'CSV'], ['kahoot-xlsx', 'Kahoot XLSX']];
 const listOf = (reply, name) => (Array.isArray(reply) ? reply : reply?.[name] ?? reply?.items ?? []);
 const countOf = (quiz) => (Array.isArray(quiz.questions) ? quiz.questions.length : quiz.questions ?? quiz.count ?? 0);
 
@@ -32,7 +32,7 @@ export function libraryView(host, { said } = {}) {
   const edit = (quiz) => attempt(async () => host.go('editor', { quiz: await host.call('GET', `/api/v1/quizzes/${quiz.id}`) }));
   const exportAs = (quiz, format) => attempt(async () => {
     const response = await host.send('GET', `/api/v1/quizzes/${quiz.id}/export?format=${format}`);
-    saveAs(await response.blob(), fileName(response, `${quiz.title || 'quiz'}.${{ 'moodle-xml': 'xml', aiken: 'txt', gift: 'gift.txt' }[format] ?? format}`));
+    saveAs(await response.blob(), fileName(response, `${quiz.title || 'quiz'}.${{ 'moodle-xml': 'xml', aiken: 'txt', gift: 'gift.txt', 'kahoot-xlsx': 'xlsx' }[format] ?? format}`));
   });
   const remove = (quiz) => () => {
     const dialog = openDialog(t('library.delete'), h('h2', {}, t('library.deleteSure', { title: quiz.title })), h('p', {}, t('library.deleteSub')),

@@ -78,9 +78,9 @@ function signInView(_, { fault } = {}) {
       say(explain(error));
     }
   };
-  const paste = (event) => {
+  const paste = async (event) => {
     event.preventDefault();
-    if (useToken(token.value)) go('library');
+    if (await useToken(token.value)) go('library');
     else say(t('error.invalid_token'));
   };
   return {
@@ -96,18 +96,31 @@ function signInView(_, { fault } = {}) {
   };
 }
 
-/** Takes a signed token as it was given to the teacher; its claims say who it is, the server says whether it is good. */
-function useToken(text, refreshToken = undefined) {
+/**
+ * Trades a token as it was given to the teacher for a session that can be renewed. A server that gives none leaves the token
+ * as it is; its claims say who it is.
+ */
+async function useToken(text) {
   const accessToken = text.trim();
-  const parts = accessToken.split('.');
-  if (parts.length !== 3) return false;
   try {
-    const binary = atob(parts[1].replace(/-/g, '+').replace(/_/g, '/'));
-    const claims = JSON.parse(new TextDecoder().decode(Uint8Array.from(binary, (c) => c.charCodeAt(0))));
-    hostSlot.set({ accessToken, refreshToken: refreshToken ?? undefined, user: claims.sub, name: claims.name ?? claims.sub, expiresAt: claims.exp ? claims.exp * 1000 : undefined });
+    hostSlot.set({ accessToken });
+    hostSlot.set(await api.call('POST', '/auth/session'));
     return true;
+  } catch (error) {
+    const claims = error.status === 401 ? null : claimsOf(accessToken);
+    hostSlot.clear();
+    if (!claims) return false;
+    hostSlot.set({ accessToken, user: claims.sub, name: claims.name ?? claims.sub, expiresAt: claims.exp ? claims.exp * 1000 : undefined });
+    return true;
+  }
+}
+
+function claimsOf(token) {
+  try {
+    const binary = atob(token.split('.')[1].replace(/-/g, '+').replace(/_/g, '/'));
+    return JSON.parse(new TextDecoder().decode(Uint8Array.from(binary, (c) => c.charCodeAt(0))));
   } catch {
-    return false;
+    return null;
   }
 }
 
@@ -115,9 +128,13 @@ async function start() {
   // A link that signs in: the token is in the fragment, which no server sees, and leaves the address at once.
   const given = new URLSearchParams(location.hash.slice(1));
   const room = new URLSearchParams(location.search).get('room');
-  if (given.get('token') && useToken(given.get('token'), given.get('refresh'))) gameSlot.clear();
-  if (room && hostSlot.get()) gameSlot.set({ room });
+  let fault;
   if (location.hash || location.search) history.replaceState(null, '', location.pathname);
+  if (given.get('token')) {
+    gameSlot.clear();
+    if (!(await useToken(given.get('token')))) fault = t('error.invalid_token');
+  }
+  if (room && hostSlot.get()) gameSlot.set({ room });
   try {
     host.config = await api.call('GET', '/api/v1/config', { anonymous: true }) ?? {};
   } catch {
@@ -125,7 +142,7 @@ async function start() {
   }
   const game = gameSlot.get();
   if (game && hostSlot.get()) go('live', game);
-  else go(hostSlot.get() ? 'library' : 'signIn');
+  else go(hostSlot.get() ? 'library' : 'signIn', { fault });
 }
 
 document.addEventListener('language', () => {
