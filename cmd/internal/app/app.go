@@ -176,9 +176,10 @@ func RoomsConfig(cfg *config.Config) (*rooms.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	lead := cfg.Quiz.Lead.Milliseconds()
 	return &rooms.Config{
-		Quiz:       quiz.Config{ParticipantsMax: cfg.Rooms.MembersMax, LeadMs: lead, GraceMs: cfg.Quiz.Grace.Milliseconds()},
+		Quiz: quiz.Config{
+			ParticipantsMax: cfg.Rooms.MembersMax, LeadMs: orNone(cfg.Quiz.Lead), GraceMs: orNone(cfg.Quiz.Grace),
+		},
 		Filter:     filter,
 		MembersMax: cfg.Rooms.MembersMax, OpenPublish: cfg.Dev,
 	}, nil
@@ -187,11 +188,13 @@ func RoomsConfig(cfg *config.Config) (*rooms.Config, error) {
 func (a *App) newGateway() *gateway.Gateway {
 	cfg := a.cfg
 	limit := quota.Limit{Count: cfg.Messages.PerSecond, Per: time.Second, Burst: cfg.Messages.Burst}
+	chat := quota.Limit{Count: cfg.Messages.ChatPerMinute, Per: time.Minute, Burst: cfg.Messages.ChatBurst}
 	if cfg.Dev { // load tests drive single connections hard
 		limit.Count, limit.Burst = max(limit.Count, 20_000), max(limit.Burst, 100_000)
+		chat.Count, chat.Burst = max(chat.Count, 1_000_000), max(chat.Burst, 100_000)
 	}
 	return gateway.New(gateway.Config{
-		Dev: cfg.Dev, AuthTimeout: cfg.Conns.AuthTimeout, PingEvery: cfg.Conns.PingEvery, MessagesPer: limit,
+		Dev: cfg.Dev, AuthTimeout: cfg.Conns.AuthTimeout, PingEvery: cfg.Conns.PingEvery, MessagesPer: limit, ChatPer: chat,
 		RoomsPerConn: cfg.Conns.RoomsMax, OriginsAllowed: cfg.Origins, DeflateBytesMin: cfg.Messages.DeflateMinBytes,
 		Session:         session.Config{WS: ws.Config{MessageBytesMax: cfg.Messages.BytesMax}},
 		HandOffQueueMax: 1024,
@@ -390,6 +393,14 @@ func newRand() effect.Random {
 		binary.LittleEndian.PutUint64(seed[:], rand.Uint64())
 	}
 	return rand.New(rand.NewChaCha8(seed))
+}
+
+// orNone is a duration in milliseconds for package quiz, where zero asks for the default and a negative one for none.
+func orNone(d time.Duration) int64 {
+	if d == 0 {
+		return -1
+	}
+	return d.Milliseconds()
 }
 
 func nowMs() int64 { return time.Now().UnixMilli() }
