@@ -56,6 +56,8 @@ type Config struct {
 		BytesMax        int `key:"messages.bytes_max" default:"262144" min:"1024" max:"16777216"`
 		PerSecond       int `key:"messages.per_second" default:"50" min:"1" max:"1000000"`
 		Burst           int `key:"messages.burst" default:"200" min:"1" max:"1000000"`
+		ChatPerMinute   int `key:"messages.chat_per_minute" default:"120" min:"1" max:"10000000"`
+		ChatBurst       int `key:"messages.chat_burst" default:"20" min:"1" max:"10000000"`
 		DeflateMinBytes int `key:"messages.deflate_min_bytes" default:"512" min:"64" max:"1048576"`
 	}
 	Rooms struct {

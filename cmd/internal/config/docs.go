@@ -28,6 +28,8 @@ var docs = map[string]string{
 	"messages.bytes_max":         "size of one message after decompression",
 	"messages.per_second":        "messages of one connection a second in the long run (with --dev at least 20,000)",
 	"messages.burst":             "messages of one connection at once (with --dev at least 100,000)",
+	"messages.chat_per_minute":   "chat messages, edits and reactions of one connection a minute (with --dev at least 1,000,000)",
+	"messages.chat_burst":        "the same, at once (with --dev at least 100,000)",
 	"messages.deflate_min_bytes": "smaller messages are not compressed",
 	"rooms.members_max":          "connections in one room",
 	"rooms.idle_unload":          "an empty room leaves memory after this long",

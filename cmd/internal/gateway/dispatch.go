@@ -17,8 +17,8 @@ type commandSpec struct {
 	role wire.Role // the least that a token must have; what it means in the room is the room's to say
 	// here answers on the loop; nil: the command goes to its room.
 	here func(m *member, req *native.Request, data any)
-	// quiet: a refusal for want of quota is not worth an answer beyond the error itself.
 	open bool // may be sent before auth
+	chat bool // counts against the chat's quota as well
 }
 
 // commands is the dispatch table; a test holds it complete.
@@ -36,7 +36,9 @@ func init() {
 	commands[wire.OpQuizCreate] = commandSpec{cost: 20, role: wire.RoleParticipant, here: (*member).opQuizCreate}
 	commands[wire.OpRoomPublish] = room(1, wire.RoleParticipant)
 	commands[wire.OpQuizAnswer] = room(1, wire.RoleParticipant)
-	commands[wire.OpChatSend] = room(2, wire.RoleParticipant)
+	for _, op := range []wire.Op{wire.OpChatSend, wire.OpChatEdit, wire.OpChatReact} {
+		commands[op] = commandSpec{cost: 2, role: wire.RoleParticipant, chat: true}
+	}
 	commands[wire.OpChatHistory] = room(3, wire.RoleObserver)
 	commands[wire.OpRoomPresence] = room(3, wire.RoleObserver)
 }
@@ -76,7 +78,11 @@ func (m *member) Message(binary bool, payload []byte) {
 func (m *member) allowed(req *native.Request) *wire.Error {
 	spec := &commands[req.Op]
 	now := m.conn.Loop().Now().UnixMilli()
-	if ok, retryAfterMs := m.quota.Take(now, spec.cost); !ok {
+	ok, retryAfterMs := m.quota.Take(now, spec.cost)
+	if ok && spec.chat && m.role < wire.RoleModerator {
+		ok, retryAfterMs = m.chat.Take(now, 1)
+	}
+	if !ok {
 		err := wire.NewError(wire.CodeRateLimited, "too many messages on this connection; slow down")
 		err.RetryAfterMs = retryAfterMs
 		return err

@@ -21,6 +21,7 @@ type Config struct {
 	AuthTimeout      time.Duration // from the upgrade to a good token
 	PingEvery        time.Duration // a silent connection is asked this often, and closed after two questions
 	MessagesPer      quota.Limit   // per connection
+	ChatPer          quota.Limit   // of these, messages, edits and reactions in chats
 	RoomsPerConn     int           // joined at the same time
 	OriginsAllowed   []string      // besides the server's own; "*" allows every origin
 	DeflateBytesMin  int           // batches below this size are not compressed
@@ -125,6 +126,7 @@ func state(l *netpoll.Loop) *loopState { return l.State.(*loopState) }
 func (g *Gateway) Opened(c *netpoll.Conn) {
 	c.State = &member{
 		conn: c, gw: g, session: *session.New(&g.cfg.Session), quota: quota.NewBucket(g.cfg.MessagesPer),
+		chat: quota.NewBucket(g.cfg.ChatPer),
 	}
 }
 

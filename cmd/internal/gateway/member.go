@@ -21,6 +21,7 @@ type member struct {
 	gw      *Gateway
 	session session.Machine
 	quota   quota.Bucket
+	chat    quota.Bucket
 
 	user, name string
 	scope      string // the only room of the token
