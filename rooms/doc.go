@@ -1,9 +1,10 @@
 // Package rooms is the domain: rooms, the shards that own them, and the router in front of the shards.
 //
 // A Room is a machine without I/O and without a clock: Step takes a command and says its effects. Its state has two
-// parts. Membership (who is connected) is volatile. Everything else (quiz, chat, moderation, progress, published events)
-// is event-sourced: a command is checked, facts are recorded, and applying a fact is the only way to change state and
-// to make a resumable event. So replaying a room's facts gives the same scores and the same events with the same seq.
+// parts. Membership (who is connected) is volatile. Everything else (quiz, chat, moderation, progress, published
+// events) is event-sourced: a command is checked, facts are recorded, and applying a fact is the only way to change
+// state and to make a resumable event. So replaying a room's facts gives the same scores and the same events with the
+// same seq.
 //
 // A Shard is one goroutine that owns its rooms. It drains its whole inbox, steps each command, hands all facts of the
 // drain to the Journal in one call, and holds what the steps said until those facts are durable: nothing that anybody

@@ -1,8 +1,6 @@
 package rooms
 
 import (
-	"encoding/json"
-
 	"lectern/protocol/wire"
 	"lectern/rooms/effect"
 )
@@ -82,6 +80,6 @@ func (r *Room) apply(f effect.Fact, out *effect.Effects) {
 		if fact.Key != "" {
 			r.keys.add(fact.User + "\x00" + fact.Key)
 		}
-		out.Broadcast(fact.Event, f.At, json.RawMessage(fact.Payload))
+		out.Broadcast(fact.Event, f.At, fact.Payload)
 	}
 }

@@ -42,8 +42,8 @@ func (r *Router) Restore(rooms []string) {
 	}
 }
 
-// Run runs the shards, one goroutine each, until ctx ends; each then drains its inbox once more, so that what was posted
-// before is carried out and handed to the journal.
+// Run runs the shards, one goroutine each, until ctx ends; each then drains its inbox once more, so that what was
+// posted before is carried out and handed to the journal.
 func (r *Router) Run(ctx context.Context) {
 	var wg sync.WaitGroup
 	for _, s := range r.shards {

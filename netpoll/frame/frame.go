@@ -60,7 +60,7 @@ func Of(b []byte) *Frame {
 }
 
 // Seal ends writing: from here on the bytes are immutable and the frame may be shared. Only the maker calls it, once,
-// before the pointer reaches another goroutine.
+// before the pointer reaches another goroutine; a second call panics.
 func (f *Frame) Seal() {
 	if f.sealed {
 		panic("frame: sealed twice")
@@ -72,6 +72,7 @@ func (f *Frame) Seal() {
 func (f *Frame) Sealed() bool { return f.sealed }
 
 // Bytes returns the sealed message. The caller must hold a reference for as long as it uses them, and must not write.
+// It panics before Seal.
 func (f *Frame) Bytes() []byte {
 	if !f.sealed {
 		panic("frame: bytes of a frame that is not sealed")
@@ -82,7 +83,7 @@ func (f *Frame) Bytes() []byte {
 // Len is the number of bytes in the frame, sealed or not.
 func (f *Frame) Len() int { return len(f.Buf) }
 
-// Retain adds a reference. Only a holder may call it; any goroutine.
+// Retain adds a reference. Only a holder may call it; any goroutine. It panics when there is no holder any more.
 func (f *Frame) Retain() {
 	if f.refs.Add(1) < 2 {
 		panic("frame: retained after its last release")

@@ -387,7 +387,7 @@ func (n *Net) piece(all int) int {
 // serverEnd is the same connection as the server's transport.
 type serverEnd Client
 
-// Write implements netpoll.Transport.
+// Write implements netpoll.Transport. It panics after a close: netpoll must never write then.
 func (s *serverEnd) Write(p []byte) (int, error) {
 	c := (*Client)(s)
 	if c.serverClosed {

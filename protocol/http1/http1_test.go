@@ -128,7 +128,7 @@ func TestParseAccepts(t *testing.T) {
 		"GET HTTP://b HTTP/1.1\r\nHost: a\r\n\r\n":                                  {Path: "/", Host: "b"},
 		"OPTIONS * HTTP/1.1\r\nHost:\r\n\r\n":                                       {Path: "*"},
 		"CONNECT b:443 HTTP/1.1\r\nHost: b\r\n\r\n":                                 {Host: "b:443"},
-		"\r\nGET /a?b?c HTTP/1.1\r\nHost: [::1]\r\n\r\n":                            {Path: "/a", Query: "b?c", Host: "[::1]"},
+		"\r\nGET /?b?c HTTP/1.1\r\nHost: [::1]\r\n\r\n":                             {Path: "/", Query: "b?c", Host: "[::1]"},
 		"GET / HTTP/1.0\r\n\r\n":                                                    {Path: "/"},
 		"POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: x\r\nX: \xe9 \t\r\n\r\n": {Path: "/a", Host: "a"},
 	} {

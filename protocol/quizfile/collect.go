@@ -61,8 +61,10 @@ type collector struct {
 }
 
 func newCollector(f Format) *collector {
-	return &collector{imp: Import{Format: f, Problems: []Problem{}, Items: []Item{},
-		Quiz: wire.Quiz{Title: defaultTitle, Questions: []wire.Question{}}}}
+	return &collector{imp: Import{
+		Format: f, Problems: []Problem{}, Items: []Item{},
+		Quiz: wire.Quiz{Title: defaultTitle, Questions: []wire.Question{}},
+	}}
 }
 
 // text decodes the bytes of a text file and notes what was odd about their encoding.
@@ -89,8 +91,10 @@ func (c *collector) begin(line int) *draft {
 
 func (c *collector) problem(d *draft, severity, reason string) {
 	if len(c.imp.Problems) < problemsMax {
-		c.imp.Problems = append(c.imp.Problems, Problem{Number: d.number, Line: d.line, Severity: severity,
-			Title: d.title, Type: d.kind, Reason: reason})
+		c.imp.Problems = append(c.imp.Problems, Problem{
+			Number: d.number, Line: d.line, Severity: severity,
+			Title: d.title, Type: d.kind, Reason: reason,
+		})
 	}
 }
 

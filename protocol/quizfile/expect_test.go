@@ -18,8 +18,10 @@ var deviations = map[string]struct {
 	byType map[string]int
 	reason string
 }{
-	"trivia/opentriviaqa-video-games.txt": {map[string]int{"single_choice": 488, "true_false": 111},
-		"the question \"A pipe bomb is …\" has the choices False and True; a count by lines takes its stem for a choice A"},
+	"trivia/opentriviaqa-video-games.txt": {
+		map[string]int{"single_choice": 488, "true_false": 111},
+		"the question \"A pipe bomb is …\" has the choices False and True; a count by lines takes its stem for a choice A",
+	},
 }
 
 type expectation struct {

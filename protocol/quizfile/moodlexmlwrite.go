@@ -33,8 +33,10 @@ func encodeMoodleXML(e *exporter) []byte {
 	category := ""
 	for i := range e.quiz.Questions {
 		q := &e.quiz.Questions[i]
-		kind := map[wire.QuestionType]string{wire.SingleChoice: "multichoice", wire.MultipleChoice: "multichoice",
-			wire.TrueFalse: "truefalse", wire.Numeric: "numerical", wire.ShortText: "shortanswer"}[q.Type]
+		kind := map[wire.QuestionType]string{
+			wire.SingleChoice: "multichoice", wire.MultipleChoice: "multichoice",
+			wire.TrueFalse: "truefalse", wire.Numeric: "numerical", wire.ShortText: "shortanswer",
+		}[q.Type]
 		if kind == "" {
 			e.problem(i, LeftOut, "Moodle XML has no %s", kindOf(q.Type))
 			continue

@@ -15,9 +15,13 @@ import (
 )
 
 // pieces of text that have a meaning in one format or another.
-var spicy = []string{"a", "Bär", "x y", "=", "~", "#", "{", "}", ":", "::", `\`, `\n`, "<b>", "&amp;", "&", `"`, "'", ",", ";",
-	"|", "%50%", "%20", "[html]", "//", "$CATEGORY:", "->", "*", `\*`, "+1", "-2", "@x", "A)", "ANSWER: B", "é", "日本", "]]>",
-	"</text>", "1", "2.5", "T", "TRUE", "true", "\n", "question", "correct", "####", "_____", "sep=", "@@PLUGINFILE@@", " "}
+var spicy = []string{
+	"a", "Bär", "x y", "=", "~", "#", "{", "}", ":", "::", `\`, `\n`, "<b>", "&amp;", "&", `"`, "'", ",", ";",
+	"|", "%50%", "%20", "[html]", "//", "$CATEGORY:", "->", "*", `\*`, "+1", "-2", "@x", "A)", "ANSWER: B",
+	"é", "日本", "]]>",
+	"</text>", "1", "2.5", "T", "TRUE", "true", "\n", "question", "correct", "####", "_____",
+	"sep=", "@@PLUGINFILE@@", " ",
+}
 
 func anyText(charsMax int, banned string) *rapid.Generator[string] {
 	return rapid.Custom(func(t *rapid.T) string {
@@ -30,7 +34,8 @@ func anyText(charsMax int, banned string) *rapid.Generator[string] {
 				s = strings.ReplaceAll(s, b, "")
 			}
 		}
-		for strings.Contains(s, "\n\n") || strings.Contains(s, " \n") || strings.Contains(s, "\n ") || strings.Contains(s, "  ") {
+		for strings.Contains(s, "\n\n") || strings.Contains(s, " \n") ||
+			strings.Contains(s, "\n ") || strings.Contains(s, "  ") {
 			s = strings.NewReplacer("\n\n", "\n", " \n", "\n", "\n ", "\n", "  ", " ").Replace(s)
 		}
 		s = strings.TrimSpace(s)
@@ -76,7 +81,8 @@ func anyQuestion(kinds []wire.QuestionType, banned string) *rapid.Generator[wire
 func roundTrip(t *testing.T, f Format, kinds []wire.QuestionType, banned string, dress func(*rapid.T, *wire.Question)) {
 	t.Helper()
 	rapid.Check(t, func(t *rapid.T) {
-		quiz := &wire.Quiz{Title: "Round trip", Questions: rapid.SliceOfN(anyQuestion(kinds, banned), 1, 5).Draw(t, "questions")}
+		questions := rapid.SliceOfN(anyQuestion(kinds, banned), 1, 5).Draw(t, "questions")
+		quiz := &wire.Quiz{Title: "Round trip", Questions: questions}
 		if dress != nil {
 			for i := range quiz.Questions {
 				dress(t, &quiz.Questions[i])
@@ -168,7 +174,10 @@ func TestExportsNameWhatIsLost(t *testing.T) {
 	yes, points := true, 500
 	quiz := &wire.Quiz{Title: "T", Questions: []wire.Question{
 		{Type: wire.Poll, Text: "Which?", Options: []wire.Option{{Text: "a"}, {Text: "b"}}},
-		{Type: wire.TrueFalse, Text: "Sure?", Correct: &yes, TimeLimitMs: 5000, Points: &points, Explanation: "e", Category: "c"},
+		{
+			Type: wire.TrueFalse, Text: "Sure?", Correct: &yes, TimeLimitMs: 5000, Points: &points,
+			Explanation: "e", Category: "c",
+		},
 		{Type: wire.ShortText, Text: "Name?", Texts: []string{"a->b"}, CaseMatters: true},
 	}}
 	for _, c := range []struct {
@@ -176,9 +185,13 @@ func TestExportsNameWhatIsLost(t *testing.T) {
 		want []string
 	}{
 		{GIFT, []string{"left_out 1", "warning 2 time limit, points", "left_out 3"}},
-		{Aiken, []string{"left_out 1", "warning 2 choice of True", "warning 2 time limit, points, explanation, category", "left_out 3"}},
+		{Aiken, []string{
+			"left_out 1", "warning 2 choice of True", "warning 2 time limit, points, explanation, category", "left_out 3",
+		}},
 		{MoodleXML, []string{"left_out 1", "warning 2 time limit, points"}},
-		{KahootXLSX, []string{"left_out 1", "warning 2 choice of True", "warning 2 points, explanation, category", "left_out 3"}},
+		{KahootXLSX, []string{
+			"left_out 1", "warning 2 choice of True", "warning 2 points, explanation, category", "left_out 3",
+		}},
 		{CSV, nil},
 		{JSON, nil},
 	} {
@@ -190,7 +203,8 @@ func TestExportsNameWhatIsLost(t *testing.T) {
 		for i, w := range c.want {
 			words := strings.SplitN(w, " ", 3)
 			p := problems[i]
-			if p.Severity != words[0] || p.Number != int(words[1][0]-'0') || (len(words) > 2 && !strings.Contains(p.Reason, words[2])) {
+			if p.Severity != words[0] || p.Number != int(words[1][0]-'0') ||
+				(len(words) > 2 && !strings.Contains(p.Reason, words[2])) {
 				t.Errorf("%s: problem %+v, want %s", c.f, p, w)
 			}
 		}
@@ -202,7 +216,10 @@ func TestExportsNameWhatIsLost(t *testing.T) {
 
 func resultSample() ResultTable {
 	return ResultTable{Title: "Class 7b", Questions: []ResultQuestion{
-		{Text: "=cmd|' /C calc'!A0", Type: "single_choice", Correct: "B", Distribution: []ResultCount{{"A", false, 1}, {"B", true, 2}}},
+		{
+			Text: "=cmd|' /C calc'!A0", Type: "single_choice", Correct: "B",
+			Distribution: []ResultCount{{"A", false, 1}, {"B", true, 2}},
+		},
 		{Text: "Second, with comma", Type: "poll"},
 	}, Rows: []ResultRow{
 		{1, "@Ada", 1900, []ResultAnswer{{"B", "correct", 950, 1200}, {"x", "", 0, 10}}},
@@ -217,7 +234,10 @@ func TestResultsCSV(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := [][]string{
-		{"Rank", "Name", "Score", "Q1 answer", "Q1 outcome", "Q1 points", "Q1 time (ms)", "Q2 answer", "Q2 outcome", "Q2 points", "Q2 time (ms)"},
+		{
+			"Rank", "Name", "Score", "Q1 answer", "Q1 outcome", "Q1 points", "Q1 time (ms)",
+			"Q2 answer", "Q2 outcome", "Q2 points", "Q2 time (ms)",
+		},
 		{"", "Class 7b", "", "'=cmd|' /C calc'!A0", "B", "", "", "Second, with comma", "", "", ""},
 		{"1", "'@Ada", "1900", "B", "correct", "950", "1200", "x", "", "0", "10"},
 		{"2", "Bob \"B\"", "10", "A", "wrong", "0", "900", "", "", "", ""},
@@ -238,7 +258,8 @@ func TestResultsXLSX(t *testing.T) {
 	}
 	defer f.Close()
 	ranking, err := f.GetRows("Ranking")
-	if err != nil || cmp.Diff([][]string{{"Rank", "Name", "Score"}, {"1", "@Ada", "1900"}, {"2", "Bob \"B\"", "10"}}, ranking) != "" {
+	want := [][]string{{"Rank", "Name", "Score"}, {"1", "@Ada", "1900"}, {"2", "Bob \"B\"", "10"}}
+	if err != nil || cmp.Diff(want, ranking) != "" {
 		t.Errorf("%v %v", ranking, err)
 	}
 	questions, err := f.GetRows("Questions")

@@ -3,5 +3,6 @@
 // (which act on commands) and the codecs (which carry them) share one vocabulary without knowing each other.
 //
 // JSON member names are camelCase; times are Unix milliseconds of the server's clock unless a name says otherwise;
-// durations end in Ms; ids are strings. Every type here is safe to use from any goroutine as long as nobody writes to it.
+// durations end in Ms; ids are strings. Every type here is safe to use from any goroutine as long as nobody writes to
+// it.
 package wire

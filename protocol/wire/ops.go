@@ -83,7 +83,7 @@ func ParseOpBytes(name []byte) Op { return opByName[string(name)] }
 const (
 	EvQuizLobby       = "quiz:lobby"       // participants joined or left the lobby (sampled)
 	EvQuizStart       = "quiz:start"       // the game begins
-	EvQuizQuestion    = "quiz:question"    // a question opens (or, after a pause or an extension, its times change: quiz:time)
+	EvQuizQuestion    = "quiz:question"    // a question opens (when only its times change: quiz:time)
 	EvQuizTime        = "quiz:time"        // opensAt and closesAt of the open question changed
 	EvQuizProgress    = "quiz:progress"    // how many have answered (sampled, at most 5 a second)
 	EvQuizResults     = "quiz:results"     // the question is closed: the key and the distribution

@@ -51,7 +51,7 @@ type Question struct {
 	Options     []Option      `json:"options,omitempty"`     // choices, polls; true_false: empty (True, False is meant)
 	Correct     *bool         `json:"correct,omitempty"`     // true_false
 	Numbers     []NumberRange `json:"numbers,omitempty"`     // numeric: any of these is right
-	Texts       []string      `json:"texts,omitempty"`       // short_text: any of these is right; * is a wildcard, \* a star
+	Texts       []string      `json:"texts,omitempty"`       // short_text: any is right; * is a wildcard, \* a star
 	CaseMatters bool          `json:"caseMatters,omitempty"` // short_text
 	TimeLimitMs int64         `json:"timeLimitMs,omitempty"` // 1,000–600,000, default 20,000
 	Points      *int          `json:"points,omitempty"`      // 0–10,000, default 1,000; polls pay nothing
@@ -112,8 +112,8 @@ type QuizResults struct {
 	Answered    int           `json:"answered"`
 	Correct     int           `json:"correct"`          // participants who were right
 	Counts      []int         `json:"counts,omitempty"` // per option, in order; true_false: false, true
-	Key         []string      `json:"key,omitempty"`    // ids of the right options; true_false: "true"/"false"; else the accepted texts or ranges
-	Given       []GivenAnswer `json:"given,omitempty"`  // numeric, short_text: the most frequent answers, at most 12, right ones first
+	Key         []string      `json:"key,omitempty"`    // right options; "true"/"false"; else accepted texts, ranges
+	Given       []GivenAnswer `json:"given,omitempty"`  // numeric, short_text: the most frequent, at most 12, right first
 	Explanation string        `json:"explanation,omitempty"`
 }
 
@@ -170,7 +170,8 @@ const (
 	PhasePaused      QuizPhase = "paused"
 )
 
-// QuizSnapshot is the quiz part of a room's snapshot and the reply to quiz:state: everything a page needs to draw itself.
+// QuizSnapshot is the quiz part of a room's snapshot and the reply to quiz:state: everything a page needs to draw
+// itself.
 type QuizSnapshot struct {
 	Phase        QuizPhase        `json:"phase"`
 	Title        string           `json:"title,omitempty"`

@@ -77,13 +77,22 @@ func ruleCases() []ruleCase {
 		{"text", masked(OpText, true, "hä"), []string{`message false "hä"`}, nil},
 		{"binary", masked(OpBinary, true, "\xff"), []string{`message true "\xff"`}, nil},
 		{"empty", masked(OpText, true, ""), []string{`message false ""`}, nil},
-		{"fragments with a ping between", join(masked(OpText, false, "a\xc3"), masked(OpPing, true, "p"),
-			masked(OpContinuation, false, ""), masked(OpContinuation, true, "\xa4b")),
-			[]string{`control 9 "p"`, `message false "aäb"`}, nil},
-		{"two messages", join(masked(OpText, true, "a"), masked(OpBinary, true, "b")),
-			[]string{`message false "a"`, `message true "b"`}, nil},
-		{"pong and close", join(masked(OpPong, true, ""), masked(OpClose, true, "\x03\xe8")),
-			[]string{`control 10 ""`, `control 8 "\x03\xe8"`}, nil},
+		{
+			"fragments with a ping between", join(masked(OpText, false, "a\xc3"), masked(OpPing, true, "p"),
+				masked(OpContinuation, false, ""), masked(OpContinuation, true, "\xa4b")),
+			[]string{`control 9 "p"`, `message false "aäb"`},
+			nil,
+		},
+		{
+			"two messages", join(masked(OpText, true, "a"), masked(OpBinary, true, "b")),
+			[]string{`message false "a"`, `message true "b"`},
+			nil,
+		},
+		{
+			"pong and close", join(masked(OpPong, true, ""), masked(OpClose, true, "\x03\xe8")),
+			[]string{`control 10 ""`, `control 8 "\x03\xe8"`},
+			nil,
+		},
 		{"rsv1 without deflate", rsv(0x40), nil, ErrReservedBits},
 		{"rsv2", rsv(0x20), nil, ErrReservedBits},
 		{"rsv3", rsv(0x10), nil, ErrReservedBits},
@@ -103,13 +112,18 @@ func ruleCases() []ruleCase {
 		{"huge by announcement", []byte("\x82\xff\x7f\xff\xff\xff\xff\xff\xff\xff1234"), nil, ErrMessageTooBig},
 		{"too long in fragments", join(masked(OpBinary, false, strings.Repeat("x", 600)),
 			masked(OpContinuation, true, strings.Repeat("x", 401))), nil, ErrMessageTooBig},
-		{"as long as allowed", masked(OpBinary, true, strings.Repeat("x", 1000)),
-			[]string{`message true "` + strings.Repeat("x", 1000) + `"`}, nil},
+		{
+			"as long as allowed", masked(OpBinary, true, strings.Repeat("x", 1000)),
+			[]string{`message true "` + strings.Repeat("x", 1000) + `"`},
+			nil,
+		},
 		{"invalid text", masked(OpText, true, "a\xffb"), nil, ErrUTF8},
 		{"surrogate", masked(OpText, true, "\xed\xa0\x80"), nil, ErrUTF8},
 		{"text ends inside a rune", masked(OpText, true, "a\xc3"), nil, ErrUTF8},
-		{"message ends inside a rune", join(masked(OpText, false, "a"), masked(OpContinuation, true, "\xe2\x82")),
-			nil, ErrUTF8},
+		{
+			"message ends inside a rune", join(masked(OpText, false, "a"), masked(OpContinuation, true, "\xe2\x82")),
+			nil, ErrUTF8,
+		},
 	}
 }
 

@@ -89,12 +89,16 @@ func (e *Effects) Broadcast(name string, at int64, data any) {
 
 // State appends an event of which only the newest per key matters; it has no seq.
 func (e *Effects) State(to Audience, name, key string, at int64, data any) {
-	e.Outputs = append(e.Outputs, Output{Kind: Event, Audience: to, Class: wire.ClassState, Name: name, Key: key, TS: at, Data: data})
+	e.Outputs = append(e.Outputs, Output{
+		Kind: Event, Audience: to, Class: wire.ClassState, Name: name, Key: key, TS: at, Data: data,
+	})
 }
 
 // Volatile appends an event that may be dropped, to all but one connection (zero: to all).
 func (e *Effects) Volatile(name string, at int64, except wire.ConnID, data any) {
-	e.Outputs = append(e.Outputs, Output{Kind: Event, Class: wire.ClassVolatile, Name: name, TS: at, Except: except, Data: data})
+	e.Outputs = append(e.Outputs, Output{
+		Kind: Event, Class: wire.ClassVolatile, Name: name, TS: at, Except: except, Data: data,
+	})
 }
 
 // Staff appends a reliable event, without seq, to moderators and hosts.

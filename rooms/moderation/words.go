@@ -10,6 +10,7 @@ import (
 var lists embed.FS
 
 // DefaultWords are the lists that come with Lectern: small, English and German, for classrooms.
+// They are part of the binary: one that does not parse is our mistake, and panics.
 var DefaultWords = sync.OnceValue(func() Words {
 	var all Words
 	entries, err := lists.ReadDir("lists")

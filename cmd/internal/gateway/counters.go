@@ -40,7 +40,8 @@ func (c *counters) closed(code wire.CloseCode) {
 	c.closes[code]++
 }
 
-// peerClosed counts the peer's close codes. Codes of no meaning to us share one entry, so that a peer can't grow the map.
+// peerClosed counts the peer's close codes. Codes of no meaning to us share one entry, so that a peer can't grow the
+// map.
 func (c *counters) peerClosed(code uint16) {
 	if code < 1000 || code > 1015 {
 		code = 0

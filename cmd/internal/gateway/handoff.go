@@ -7,7 +7,8 @@ import (
 	"lectern/netpoll"
 )
 
-// handOff is the net.Listener that net/http listens on: its connections come from the loops, with the bytes already read.
+// handOff is the net.Listener that net/http listens on: its connections come from the loops, with the bytes already
+// read.
 type handOff struct {
 	conns chan net.Conn
 	once  sync.Once

@@ -46,7 +46,8 @@ func TestEveryPageIsServedWithItsHeaders(t *testing.T) {
 		}
 		csp := res.Header.Get("Content-Security-Policy")
 		for _, want := range []string{
-			"default-src 'none'", "script-src 'self';", "style-src 'self';", "connect-src 'self' ws://example.com wss://example.com;",
+			"default-src 'none'", "script-src 'self';", "style-src 'self';",
+			"connect-src 'self' ws://example.com wss://example.com;",
 			"base-uri 'none'", "form-action 'self'", "frame-ancestors 'none'",
 		} {
 			if !strings.Contains(csp, want) {
@@ -119,7 +120,8 @@ func TestFilesKeepToThePolicy(t *testing.T) {
 	}
 	outside := regexp.MustCompile(`(?i)https?://[^\s'"]*`)
 	inline := regexp.MustCompile(`(?i)<[a-z][^>]*\s(?:on[a-z]+|style)\s*=|<style|<script(?:\s[^>]*)?>[^<]|javascript:`)
-	risky := regexp.MustCompile(`innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|setAttribute\('style'`)
+	risky := regexp.MustCompile(`innerHTML|outerHTML|insertAdjacentHTML|document\.write|` +
+		`\beval\(|new Function|setAttribute\('style'`)
 	check := func(name, body string) {
 		for _, found := range outside.FindAllString(body, -1) {
 			if !strings.HasPrefix(found, "http://www.w3.org/") { // a namespace, never fetched
@@ -186,7 +188,9 @@ func TestGzip(t *testing.T) {
 
 func TestUnknownAddressesAndMethods(t *testing.T) {
 	h := Handler(Options{})
-	for _, address := range []string{"/nothing", "/assets/", "/assets/js", "/assets/../web.go", "/assets/sdk/embed.go", "/pages/index.html"} {
+	for _, address := range []string{
+		"/nothing", "/assets/", "/assets/js", "/assets/../web.go", "/assets/sdk/embed.go", "/pages/index.html",
+	} {
 		if res := get(t, h, address); res.StatusCode != http.StatusNotFound {
 			t.Errorf("%s: status %d", address, res.StatusCode)
 		}
@@ -219,7 +223,8 @@ func dictionary(t *testing.T, name string) map[string]string {
 		t.Fatal(err)
 	}
 	dict := map[string]string{}
-	for _, m := range regexp.MustCompile(`'([a-z]\w*\.\w+)': ('(?:[^'\\]|\\.)*'|"[^"]*")`).FindAllStringSubmatch(string(b), -1) {
+	entry := regexp.MustCompile(`'([a-z]\w*\.\w+)':\s+('(?:[^'\\]|\\.)*'|"[^"]*")`)
+	for _, m := range entry.FindAllStringSubmatch(string(b), -1) {
 		if _, twice := dict[m[1]]; twice {
 			t.Errorf("%s has %s twice", name, m[1])
 		}
