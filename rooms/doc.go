@@ -17,7 +17,8 @@
 //	shard inbox                InboxCommandsMax commands       Post says false; the gateway answers rate_limited
 //	commands of a room that    loadWaitMax per room            refused with unavailable
 //	is being loaded
-//	held outputs               HeldOutputsMax outputs          new commands are refused with unavailable until it shrinks
+//	held outputs, and those    HeldOutputsMax outputs          new commands are refused with unavailable until it shrinks
+//	that wait for the loops
 //	ring of recent events      ringEventsMax, ringBytesMax     the oldest are forgotten; a resume gets a snapshot
 //	idempotency keys of        publishKeysMax per room         the oldest are forgotten
 //	published events

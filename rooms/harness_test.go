@@ -228,7 +228,8 @@ func since(room string, conn wire.ConnID, seq uint64, epoch string, opts ...func
 }
 
 func publishCmd(room string, conn wire.ConnID, payload, key string) Command {
-	return cmd(room, wire.OpRoomPublish, conn, &wire.PublishData{Event: "x:y", Payload: json.RawMessage(payload), Key: key})
+	data := &wire.PublishData{Event: "x:y", Payload: json.RawMessage(payload), Key: key}
+	return cmd(room, wire.OpRoomPublish, conn, data)
 }
 
 func say(room string, conn wire.ConnID, text, key string) Command {
@@ -322,9 +323,11 @@ func wantSeqs(t testing.TB, items []Delivery, want ...uint64) {
 }
 
 func testQuiz() *wire.Quiz {
+	one := []wire.Option{{Text: "a", Correct: true}, {Text: "b"}}
+	two := []wire.Option{{Text: "a"}, {Text: "b", Correct: true}}
 	return &wire.Quiz{Title: "T", Questions: []wire.Question{
-		{Type: wire.SingleChoice, Text: "one", TimeLimitMs: 10_000, Options: []wire.Option{{Text: "a", Correct: true}, {Text: "b"}}},
-		{Type: wire.SingleChoice, Text: "two", TimeLimitMs: 10_000, Options: []wire.Option{{Text: "a"}, {Text: "b", Correct: true}}},
+		{Type: wire.SingleChoice, Text: "one", TimeLimitMs: 10_000, Options: one},
+		{Type: wire.SingleChoice, Text: "two", TimeLimitMs: 10_000, Options: two},
 	}}
 }
 

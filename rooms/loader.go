@@ -30,8 +30,8 @@ func NewLoader(journal Journal) *Loader {
 	return &Loader{journal: journal, wake: make(chan struct{}, loadWorkers)}
 }
 
-// Load asks for a room; done is called once from a goroutine of the loader, with a room that has no facts when the journal
-// knows none. The queue is bounded by the callers: a shard asks once per room. Any goroutine.
+// Load asks for a room; done is called once from a goroutine of the loader, with a room that has no facts when the
+// journal knows none. The queue is bounded by the callers: a shard asks once per room. Any goroutine.
 func (l *Loader) Load(room string, cfg *Config, done func(*Room, error)) {
 	l.mu.Lock()
 	l.queue = append(l.queue, loadRequest{room, cfg, done})
@@ -83,8 +83,8 @@ func (l *Loader) Work() bool {
 	return true
 }
 
-// Rebuild replays a room's records. It blocks on the journal. A room that the journal doesn't know has no facts. A panic
-// on the way is an error: one room's records must not end the process.
+// Rebuild replays a room's records. It blocks on the journal. A room that the journal doesn't know has no facts. A
+// panic on the way is an error: one room's records must not end the process.
 func Rebuild(journal Journal, id string, cfg *Config) (_ *Room, err error) {
 	defer func() {
 		if p := recover(); p != nil {

@@ -136,7 +136,8 @@ func (r *Room) presence(env effect.Env, from effect.Caller, data *wire.PresenceD
 
 // moderate lets the moderation machine decide, and carries out what it decided about membership.
 func (r *Room) moderate(env effect.Env, from effect.Caller, op wire.Op, body any, out *effect.Effects) {
-	if target, ok := body.(*wire.ModUserData); ok && target.User == r.owner && r.owner != "" && from.Role < wire.RoleAdmin {
+	target, ok := body.(*wire.ModUserData)
+	if ok && target.User == r.owner && r.owner != "" && from.Role < wire.RoleAdmin {
 		out.Refuse(from, wire.NewError(wire.CodeForbidden, "nobody removes or mutes the host").At("user"))
 		return
 	}
@@ -186,8 +187,8 @@ func (r *Room) query(env effect.Env, cmd *Command, from effect.Caller, out *effe
 	}
 }
 
-// close ends the room's life: nobody can join it again, and its PIN is free. The shard calls it for a game that is over and
-// whose last member has left.
+// close ends the room's life: nobody can join it again, and its PIN is free. The shard calls it for a game that is over
+// and whose last member has left.
 func (r *Room) close(env effect.Env, out *effect.Effects) {
 	r.record(effect.Fact{Kind: KindRoomClosed, At: max(env.Now, r.lastAt), Data: &closed{}}, out)
 	r.finish(out)

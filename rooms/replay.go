@@ -3,7 +3,9 @@ package rooms
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -82,11 +84,17 @@ func decodeOwn(kind string, data []byte) (any, error) {
 	}
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()
-	return fact, d.Decode(fact)
+	if err := d.Decode(fact); err != nil {
+		return nil, err
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("more than one value")
+	}
+	return fact, nil
 }
 
-// Replay applies one record to the room. Records must come in order of their index without a gap. scratch is reset; after
-// the call it holds the events that the fact made, numbered as they were the first time.
+// Replay applies one record to the room. Records must come in order of their index without a gap. scratch is reset;
+// after the call it holds the events that the fact made, numbered as they were the first time.
 func (r *Room) Replay(rec Record, scratch *effect.Effects) error {
 	if rec.Index != r.index+1 {
 		return fmt.Errorf("rooms: room %s: record %d follows record %d", rec.Room, rec.Index, r.index)

@@ -157,8 +157,8 @@ func (r *Room) finish(out *effect.Effects) {
 	}
 }
 
-// number gives an event the next seq and keeps it for those who come back. A text that has been changed or deleted since
-// doesn't come back.
+// number gives an event the next seq and keeps it for those who come back. A text that has been changed or deleted
+// since doesn't come back.
 func (r *Room) number(o *effect.Output) {
 	r.seq++
 	o.Seq = r.seq

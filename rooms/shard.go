@@ -53,7 +53,8 @@ type Ports struct {
 	Logger  *slog.Logger
 }
 
-// Shard is one goroutine's worth of rooms. Step and its relatives run on that goroutine only; Post may be called from any.
+// Shard is one goroutine's worth of rooms. Drain and its relatives run on that goroutine only; Post may be called from
+// any.
 type Shard struct {
 	// Immutable.
 	index int
@@ -111,15 +112,15 @@ func NewShard(index int, cfg ShardConfig, rooms *Config, ports Ports) *Shard {
 	}
 }
 
-// Post hands commands over, all or none. False: the inbox is full or the shard has stopped; nothing was taken. The slice
-// is the caller's again on return. Any goroutine.
+// Post hands commands over, all or none. False: the inbox is full or the shard has stopped; nothing was taken. The
+// slice is the caller's again on return. Any goroutine.
 func (s *Shard) Post(commands []Command) bool { return s.inbox.post(commands, false) }
 
 // PostAlways is Post for commands that can't be refused: connections that are gone. Any goroutine.
 func (s *Shard) PostAlways(commands []Command) { s.inbox.post(commands, true) }
 
-// Drain carries out everything that waits and everything that is due at now (Unix milliseconds). It returns when the next
-// thing is due, zero for never. The shard's goroutine, or a simulation.
+// Drain carries out everything that waits and everything that is due at now (Unix milliseconds). It returns when the
+// next thing is due, zero for never. The shard's goroutine, or a simulation.
 func (s *Shard) Drain(now int64, commands []Command, signals []any) int64 {
 	for _, sig := range signals {
 		s.onSignal(now, sig)
@@ -281,7 +282,8 @@ func (s *Shard) guarded(sl *slot, f func()) (ok bool) {
 	defer func() {
 		if p := recover(); p != nil {
 			s.stats.panics.Add(1)
-			s.ports.Logger.Error("a room panicked; it is restarted from its records", "room", sl.id, "panic", p, "stack", stack())
+			s.ports.Logger.Error("a room panicked; it is restarted from its records",
+				"room", sl.id, "panic", p, "stack", stack())
 			s.distrust(sl)
 		}
 	}()
