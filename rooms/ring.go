@@ -11,7 +11,7 @@ import (
 // payloads plus ringEventsMax events of the domains' own, which are small.
 const (
 	ringEventsMax = 512
-	ringBytesMax  = 1 << 20
+	ringBytesMax  = 512 << 10 // a resume must fit into one outbox (1 MiB), or the member would be closed as slow again
 )
 
 // ring keeps the most recent resumable events of a room, gapless by seq. Owned by the shard.

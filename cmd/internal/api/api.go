@@ -173,13 +173,14 @@ func (a *API) noteAddress(ctx huma.Context, next func(huma.Context)) {
 	next(huma.WithValue(ctx, addressKey{}, addressOf(ctx.RemoteAddr())))
 }
 
-// bearer is embedded in the inputs of operations that need a token.
-type bearer struct {
+// Bearer is embedded in the inputs of operations that need a token. It is exported because huma leaves fields that are not
+// exported unread, embedded ones too.
+type Bearer struct {
 	Authorization string `header:"Authorization" doc:"Bearer TOKEN"`
 }
 
 // claims checks the token and that its role is at least least.
-func (a *API) claims(b bearer, least wire.Role) (auth.Claims, error) {
+func (a *API) claims(b Bearer, least wire.Role) (auth.Claims, error) {
 	scheme, token, _ := strings.Cut(b.Authorization, " ")
 	if !strings.EqualFold(scheme, "bearer") || token == "" {
 		return auth.Claims{}, fail(wire.NewError(wire.CodeAuthRequired, "send Authorization: Bearer TOKEN"))

@@ -11,18 +11,19 @@ import (
 	"lectern/protocol/wire"
 )
 
-type quizID struct {
-	bearer
+// QuizID is embedded in the inputs of operations on one quiz. (Only exported fields are read from requests.)
+type QuizID struct {
+	Bearer
 	ID string `path:"id" maxLength:"64"`
 }
 
 type quizBody struct {
-	bearer
+	Bearer
 	RawBody []byte `contentType:"application/json" doc:"a quiz as docs/PROTOCOL.md has it"`
 }
 
 type quizPut struct {
-	bearer
+	Bearer
 	ID      string `path:"id" maxLength:"64"`
 	RawBody []byte `contentType:"application/json" doc:"a quiz as docs/PROTOCOL.md has it"`
 }
@@ -62,8 +63,8 @@ func (a *API) registerQuizzes(h huma.API) {
 // importBytesMax bounds a question file.
 const importBytesMax = 20 << 20
 
-func (a *API) listQuizzes(ctx context.Context, in *struct{ bearer }) (*quizList, error) {
-	c, err := a.claims(in.bearer, wire.RoleHost)
+func (a *API) listQuizzes(ctx context.Context, in *struct{ Bearer }) (*quizList, error) {
+	c, err := a.claims(in.Bearer, wire.RoleHost)
 	if err != nil {
 		return nil, err
 	}
@@ -79,14 +80,14 @@ func (a *API) listQuizzes(ctx context.Context, in *struct{ bearer }) (*quizList,
 }
 
 func (a *API) addQuiz(ctx context.Context, in *quizBody) (*quizReply, error) {
-	return a.storeQuiz(ctx, in.bearer, "", in.RawBody)
+	return a.storeQuiz(ctx, in.Bearer, "", in.RawBody)
 }
 
 func (a *API) putQuiz(ctx context.Context, in *quizPut) (*quizReply, error) {
-	return a.storeQuiz(ctx, in.bearer, in.ID, in.RawBody)
+	return a.storeQuiz(ctx, in.Bearer, in.ID, in.RawBody)
 }
 
-func (a *API) storeQuiz(ctx context.Context, b bearer, id string, raw []byte) (*quizReply, error) {
+func (a *API) storeQuiz(ctx context.Context, b Bearer, id string, raw []byte) (*quizReply, error) {
 	c, err := a.claims(b, wire.RoleHost)
 	if err != nil {
 		return nil, err
@@ -103,8 +104,8 @@ func (a *API) storeQuiz(ctx context.Context, b bearer, id string, raw []byte) (*
 }
 
 // own reads a quiz of the caller's. Another's is as unknown as one that doesn't exist.
-func (a *API) own(ctx context.Context, in *quizID) (*wire.Quiz, error) {
-	c, err := a.claims(in.bearer, wire.RoleHost)
+func (a *API) own(ctx context.Context, in *QuizID) (*wire.Quiz, error) {
+	c, err := a.claims(in.Bearer, wire.RoleHost)
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +119,7 @@ func (a *API) own(ctx context.Context, in *quizID) (*wire.Quiz, error) {
 	return q, nil
 }
 
-func (a *API) getQuiz(ctx context.Context, in *quizID) (*quizReply, error) {
+func (a *API) getQuiz(ctx context.Context, in *QuizID) (*quizReply, error) {
 	q, err := a.own(ctx, in)
 	if err != nil {
 		return nil, err
@@ -126,8 +127,8 @@ func (a *API) getQuiz(ctx context.Context, in *quizID) (*quizReply, error) {
 	return &quizReply{q}, nil
 }
 
-func (a *API) deleteQuiz(ctx context.Context, in *quizID) (*struct{}, error) {
-	c, err := a.claims(in.bearer, wire.RoleHost)
+func (a *API) deleteQuiz(ctx context.Context, in *QuizID) (*struct{}, error) {
+	c, err := a.claims(in.Bearer, wire.RoleHost)
 	if err != nil {
 		return nil, err
 	}
@@ -138,7 +139,7 @@ func (a *API) deleteQuiz(ctx context.Context, in *quizID) (*struct{}, error) {
 }
 
 type exportRequest struct {
-	quizID
+	QuizID
 	Format string `query:"format" default:"json" enum:"json,gift,aiken,moodle-xml,csv,kahoot-xlsx"`
 }
 
@@ -151,7 +152,7 @@ var exportTypes = map[string][2]string{
 }
 
 func (a *API) exportQuiz(ctx context.Context, in *exportRequest) (*fileReply, error) {
-	q, err := a.own(ctx, &in.quizID)
+	q, err := a.own(ctx, &in.QuizID)
 	if err != nil {
 		return nil, err
 	}
@@ -171,7 +172,7 @@ func attachment(title, ending, mediaType string, data []byte) *fileReply {
 }
 
 type importRequest struct {
-	bearer
+	Bearer
 	Filename string `query:"filename" maxLength:"255" doc:"its ending helps to recognise the format"`
 	RawBody  []byte `contentType:"application/octet-stream"`
 }
@@ -179,7 +180,7 @@ type importRequest struct {
 type importReply struct{ Body *quizfile.Import }
 
 func (a *API) importPreview(_ context.Context, in *importRequest) (*importReply, error) {
-	if _, err := a.claims(in.bearer, wire.RoleHost); err != nil {
+	if _, err := a.claims(in.Bearer, wire.RoleHost); err != nil {
 		return nil, err
 	}
 	imported, err := quizfile.Decode(in.Filename, in.RawBody)

@@ -40,7 +40,7 @@ type sessionInfo struct {
 type sessionList struct{ Body []sessionInfo }
 
 type resultsRequest struct {
-	bearer
+	Bearer
 	Room   string `path:"room" maxLength:"64"`
 	Format string `query:"format" default:"json" enum:"json,csv,xlsx"`
 }
@@ -85,7 +85,7 @@ func decodeQuiz(raw []byte) (*wire.Quiz, *wire.Error) {
 }
 
 func (a *API) startSession(ctx context.Context, in *quizBody) (*sessionReply, error) {
-	c, err := a.claims(in.bearer, wire.RoleHost)
+	c, err := a.claims(in.Bearer, wire.RoleHost)
 	if err != nil {
 		return nil, err
 	}
@@ -111,8 +111,8 @@ func caller(c auth.Claims) effect.Caller {
 // sessionsMax is the number of sessions that are listed.
 const sessionsMax = 200
 
-func (a *API) sessions(ctx context.Context, in *struct{ bearer }) (*sessionList, error) {
-	c, err := a.claims(in.bearer, wire.RoleHost)
+func (a *API) sessions(ctx context.Context, in *struct{ Bearer }) (*sessionList, error) {
+	c, err := a.claims(in.Bearer, wire.RoleHost)
 	if err != nil {
 		return nil, err
 	}
@@ -128,7 +128,7 @@ func (a *API) sessions(ctx context.Context, in *struct{ bearer }) (*sessionList,
 }
 
 func (a *API) results(ctx context.Context, in *resultsRequest) (*fileReply, error) {
-	c, err := a.claims(in.bearer, wire.RoleHost)
+	c, err := a.claims(in.Bearer, wire.RoleHost)
 	if err != nil {
 		return nil, err
 	}

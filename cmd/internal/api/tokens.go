@@ -74,8 +74,8 @@ func (a *API) token(ctx context.Context, in *tokenRequest) (*tokenReply, error) 
 
 // session begins a refresh family for a token that an operator or quiz:create gave out, so that a host stays signed in for
 // longer than one access token lives. A token of a family can't begin another: it would outlive its revocation.
-func (a *API) session(ctx context.Context, in *struct{ bearer }) (*tokenReply, error) {
-	c, err := a.claims(in.bearer, wire.RoleObserver)
+func (a *API) session(ctx context.Context, in *struct{ Bearer }) (*tokenReply, error) {
+	c, err := a.claims(in.Bearer, wire.RoleObserver)
 	if err != nil {
 		return nil, err
 	}
