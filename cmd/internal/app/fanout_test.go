@@ -10,7 +10,6 @@ import (
 	"sync"
 	"testing"
 
-	"lectern/cmd/internal/config"
 	"lectern/netpoll"
 	"lectern/protocol/client"
 	"lectern/protocol/wire"
@@ -240,7 +239,7 @@ func TestClientComesBack(t *testing.T) {
 // A member that doesn't read is closed with 4300, and comes back with the last seq that it has.
 func TestSlowConsumer(t *testing.T) {
 	t.Parallel()
-	s := start(t, func(c *config.Config) { c.Conns.OutboxHighBytes, c.Conns.OutboxHardBytes = 8<<10, 64<<10 })
+	s := start(t)
 	slow, sender := s.dial("/ws?guest=Slow"), s.dial("/ws?guest=Sender")
 	first := slow.join("r", wire.JoinData{})
 	sender.join("r", wire.JoinData{})

@@ -49,7 +49,7 @@ type Config struct {
 		AuthTimeout      time.Duration `key:"conns.auth_timeout" default:"5s" min:"100ms" max:"5m"`
 		PingEvery        time.Duration `key:"conns.ping_every" default:"30s" min:"1s" max:"1h"`
 		OutboxHighBytes  int           `key:"conns.outbox_high_bytes" default:"65536" min:"4096" max:"16777216"`
-		OutboxHardBytes  int           `key:"conns.outbox_hard_bytes" default:"1048576" min:"65536" max:"268435456"`
+		OutboxHardBytes  int           `key:"conns.outbox_hard_bytes" default:"1048576" min:"1048576" max:"268435456"`
 		RoomsMax         int           `key:"conns.rooms_max" default:"16" min:"1" max:"1000"`
 	}
 	Messages struct {

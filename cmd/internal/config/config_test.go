@@ -82,7 +82,7 @@ func TestEveryFaultIsReportedAtOnce(t *testing.T) {
 	path := writeFile(t, "loops: many\nconns:\n  max: -1\n  no_such: 1\ndrain: 10\nlog:\n  level: loud\n")
 	env := []string{
 		"LECTERN_DEV=perhaps", "LECTERN_TYPO=1", "LECTERN_REDIS=redis://x", "LECTERN_BROKER=kafka://x",
-		"LECTERN_CONNS_OUTBOX_HIGH_BYTES=1048576", "LECTERN_CONNS_OUTBOX_HARD_BYTES=65536", "LECTERN_AUTH_ACCESS_TTL=1ms",
+		"LECTERN_CONNS_OUTBOX_HIGH_BYTES=2097152", "LECTERN_CONNS_OUTBOX_HARD_BYTES=1048576", "LECTERN_AUTH_ACCESS_TTL=1ms",
 	}
 	_, err := Load(path, env, map[string]string{"store": "mysql://x"})
 	if err == nil {
