@@ -3,25 +3,12 @@ import { Emitter } from './emitter.js';
 import { LecternError } from './errors.js';
 import { afterClose, backoffMs } from './reconnect.js';
 import { Room } from './room.js';
+import { systemTimers } from './timers.js';
 
 /** @typedef {import('./types.js').ClientOptions} ClientOptions */
 /** @typedef {import('./types.js').ClientState} ClientState */
 /** @typedef {import('./types.js').Tokens} Tokens */
-/** @typedef {import('./types.js').Timers} Timers */
-
-/**
- * A request that waits for its reply.
- * @typedef {object} Pending
- * @property {string} op
- * @property {Record<string, any> | undefined} data
- * @property {string | undefined} room
- * @property {boolean} keep it carries an idempotency key: kept over connections until it is answered
- * @property {number} id of the last time it was sent, 0: not sent on this connection
- * @property {any} timer
- * @property {((data: any) => void) | undefined} onReply
- * @property {(data: any) => void} resolve
- * @property {(error: LecternError) => void} reject
- */
+/** @typedef {import('./types.js').Pending} Pending */
 
 const retryable = new Set(['unavailable', 'rate_limited', 'internal', 'not_member']);
 const handshakeMs = 10_000;
@@ -31,20 +18,13 @@ const probeAfterMs = 4_000;
 const probeMs = 5_000;
 const timerMsMax = 2 ** 31 - 1;
 
-/** @returns {Timers} */
-function systemTimers() {
-  // Not Date.now: a clock that somebody sets must not move a running countdown.
-  const now = () => performance.timeOrigin + performance.now();
-  return { now, setTimeout: (fn, ms) => setTimeout(fn, ms), clearTimeout: (t) => clearTimeout(t) };
-}
-
 /**
  * Client is one connection to a Lectern server that comes back by itself. It emits `state` (ClientState), `tokens`
- * (Tokens) whenever they were renewed, `synced` (ServerClock) after a clock sample, `event` (ServerEvent) for events of no known room,
- * and `stopped` ({code, reason}) when it will not come back: the close code's range or the lost right to renew says so.
+ * (Tokens) when they were renewed, `synced` (ServerClock) after a clock sample, `event` (ServerEvent) for events of no
+ * known room, and `stopped` ({code, reason}) when it will not come back: the close code or the lost right to renew says so.
  *
- * Requests whose data has a `key` are kept over lost connections and sent again, with the same key, until the server has
- * answered; all others fail with `disconnected`.
+ * Requests whose data has a `key` are kept over lost connections and sent again, with the same key, until the server
+ * has answered; all others fail with `disconnected`.
  */
 export class Client extends Emitter {
   /** @param {ClientOptions} options */
@@ -68,8 +48,6 @@ export class Client extends Emitter {
     this.socket = undefined;
     this.lastId = 0;
     this.attempt = 0;
-    /** Local time of the next attempt to connect, while state is waiting. */
-    this.retryAt = 0;
     this.renewing = false;
     /** @type {any} */ this.retryTimer = undefined;
     /** @type {any} */ this.renewTimer = undefined;
@@ -85,7 +63,7 @@ export class Client extends Emitter {
     this.open();
   }
 
-  /** Ends the connection for good; requests still waiting fail with `closed`. */
+  /** Ends it for good; requests still waiting fail with `closed`. */
   close() {
     this.stop(1000, 'closed by the page', false);
   }
@@ -100,7 +78,7 @@ export class Client extends Emitter {
   }
 
   /**
-   * The room with this id, made on first use. It is entered as soon as there is a connection, and again on every new one.
+   * The room with this id, made on first use, and entered on every new connection.
    * @param {string} id
    * @param {{role?: string, name?: string}} [options]
    * @returns {Room}
@@ -162,7 +140,15 @@ export class Client extends Emitter {
   pend(op, data, options, resolve, reject, keep) {
     /** @type {Pending} */
     const p = {
-      op, data, keep, resolve, reject, room: options.room, onReply: options.onReply, id: 0, timer: undefined,
+      op,
+      data,
+      keep,
+      resolve,
+      reject,
+      room: options.room,
+      onReply: options.onReply,
+      id: 0,
+      timer: undefined,
     };
     this.waiting.add(p);
     if (options.timeoutMs) {
@@ -238,7 +224,6 @@ export class Client extends Emitter {
     this.openTimer = this.timers.setTimeout(() => this.abandon('no answer to the handshake'), handshakeMs);
   }
 
-  /** @returns {string} */
   address() {
     const name = this.tokens ? undefined : this.options.guestName;
     return name ? `${this.options.url}?guest=${encodeURIComponent(name)}` : this.options.url;
@@ -247,7 +232,9 @@ export class Client extends Emitter {
   opened() {
     this.timers.clearTimeout(this.openTimer);
     this.become('open');
-    this.stableTimer = this.timers.setTimeout(() => { this.attempt = 0; }, stableMs);
+    this.stableTimer = this.timers.setTimeout(() => {
+      this.attempt = 0;
+    }, stableMs);
     for (const room of this.rooms.values()) this.enter(room);
     for (const p of [...this.waiting]) if (!p.room && this.ready(p)) this.transmit(p);
     this.sample(firstSamples);
@@ -262,7 +249,12 @@ export class Client extends Emitter {
     } catch (error) {
       if (this.socket !== socket || !(error instanceof LecternError)) return;
       if (error.code === 'timeout') this.abandon('no answer to room:join');
-      else if (retryable.has(error.code)) this.later(error, () => this.enter(room), () => this.socket === socket);
+      else if (retryable.has(error.code))
+        this.later(
+          error,
+          () => this.enter(room),
+          () => this.socket === socket,
+        );
       else if (error.code !== 'disconnected') room.emit('refused', error);
       return;
     }
@@ -314,7 +306,11 @@ export class Client extends Emitter {
       p.id = 0;
       const room = p.room ? this.rooms.get(p.room) : undefined;
       if (reply.error?.code === 'not_member' && room) this.recover(room);
-      this.later(reply.error, () => this.transmit(p), () => this.waiting.has(p) && this.ready(p));
+      this.later(
+        reply.error,
+        () => this.transmit(p),
+        () => this.waiting.has(p) && this.ready(p),
+      );
       return;
     }
     this.settle(p);
@@ -334,7 +330,9 @@ export class Client extends Emitter {
    */
   later(error, again, still) {
     const wait = (error?.retryAfterMs ?? 1_000) + this.random() * 500;
-    this.timers.setTimeout(() => { if (still()) again(); }, wait);
+    this.timers.setTimeout(() => {
+      if (still()) again();
+    }, wait);
   }
 
   /**
@@ -346,9 +344,7 @@ export class Client extends Emitter {
     this.ended(1006, reason);
     try {
       socket?.close();
-    } catch {
-      // It was not open yet.
-    }
+    } catch {} // it was not open yet
   }
 
   /**
@@ -383,7 +379,6 @@ export class Client extends Emitter {
    * @param {boolean} renew
    */
   retry(delayMs, renew) {
-    this.retryAt = this.timers.now() + delayMs;
     this.become('waiting');
     this.timers.clearTimeout(this.retryTimer);
     this.retryTimer = this.timers.setTimeout(async () => {
@@ -448,7 +443,7 @@ export class Client extends Emitter {
     try {
       this.tokens = await this.options.renew(this.tokens);
     } catch (error) {
-      const status = error instanceof LecternError ? error.status ?? 0 : 0;
+      const status = error instanceof LecternError ? (error.status ?? 0) : 0;
       const refused = status >= 400 && status < 500 && status !== 429 && status !== 408;
       if (refused) {
         this.stop(4203, 'the session has ended', true);
@@ -476,10 +471,14 @@ export class Client extends Emitter {
     for (let i = 0; i < n && this.socket === socket; i++) {
       const t0 = this.timers.now();
       try {
-        await this.requestNow('time:sync', { t0 }, {
-          timeoutMs: probeMs,
-          onReply: (r) => this.clock.add(t0, r.t1, r.t2, this.timers.now()),
-        });
+        await this.requestNow(
+          'time:sync',
+          { t0 },
+          {
+            timeoutMs: probeMs,
+            onReply: (r) => this.clock.add(t0, r.t1, r.t2, this.timers.now()),
+          },
+        );
       } catch (error) {
         // Browsers can't ping. A connection that does not answer this is dead, whatever its state says.
         const timedOut = error instanceof LecternError && error.code === 'timeout';

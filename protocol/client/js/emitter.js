@@ -1,4 +1,4 @@
-/** A small event emitter: handlers run in the order of their registration, and one that throws does not stop the rest. */
+/** A small event emitter: handlers run in the order in which they came, and one that throws does not stop the rest. */
 export class Emitter {
   constructor() {
     /** @type {Map<string, Set<(...args: any[]) => void>>} */

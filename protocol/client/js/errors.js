@@ -1,7 +1,7 @@
 /**
  * A refusal by the server, or a failure on the way to it. `code` is one of the protocol's error codes, or one of the
- * client's own: `disconnected` (the connection went away before the reply came), `timeout`, `closed` (close() was called),
- * `network` (an HTTP request found no server).
+ * client's own: `disconnected` (the connection went away before the reply came), `timeout`, `closed` (close() was
+ * called), `network` (an HTTP request found no server).
  */
 export class LecternError extends Error {
   /**

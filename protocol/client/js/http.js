@@ -75,7 +75,8 @@ export class Api {
    */
   async refresh(tokens) {
     const fresh = await this.call('POST', '/auth/refresh', {
-      json: { refreshToken: tokens.refreshToken }, anonymous: true,
+      json: { refreshToken: tokens.refreshToken },
+      anonymous: true,
     });
     return { ...tokens, ...fresh };
   }

@@ -76,6 +76,20 @@
  * @property {number} [heartbeatMs] how often an idle connection is tried and the clock measured; default 20,000
  */
 
+/**
+ * A request that waits for its reply.
+ * @typedef {object} Pending
+ * @property {string} op
+ * @property {Record<string, any> | undefined} data
+ * @property {string | undefined} room
+ * @property {boolean} keep it carries an idempotency key: kept over connections until it is answered
+ * @property {number} id of the last time it was sent, 0: not sent on this connection
+ * @property {any} timer
+ * @property {((data: any) => void) | undefined} onReply
+ * @property {(data: any) => void} resolve
+ * @property {(error: import('./errors.js').LecternError) => void} reject
+ */
+
 /** @typedef {'idle' | 'connecting' | 'open' | 'waiting' | 'stopped'} ClientState */
 
 export {};

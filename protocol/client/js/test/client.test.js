@@ -7,12 +7,32 @@ function setUp(options = {}) {
   const timers = new FakeTimers();
   const { FakeSocket, sockets } = fakeSockets();
   const client = new Client({
-    url: 'ws://test/ws', tokens: { accessToken: 'T1' }, WebSocket: FakeSocket, timers, random: () => 0.5, ...options,
+    url: 'ws://test/ws',
+    tokens: { accessToken: 'T1' },
+    WebSocket: FakeSocket,
+    timers,
+    random: () => 0.5,
+    ...options,
   });
-  return { client, timers, sockets, get socket() { return sockets.at(-1); } };
+  return {
+    client,
+    timers,
+    sockets,
+    get socket() {
+      return sockets.at(-1);
+    },
+  };
 }
 
-const joinReply = (more = {}) => ({ room: 'r', epoch: 'e', seq: 0, recovered: false, role: 'participant', snapshot: {}, ...more });
+const joinReply = (more = {}) => ({
+  room: 'r',
+  epoch: 'e',
+  seq: 0,
+  recovered: false,
+  role: 'participant',
+  snapshot: {},
+  ...more,
+});
 const event = (seq, ev = 'x') => ({ ev, room: 'r', seq, ts: 1, data: seq });
 
 async function joined(more) {
@@ -68,7 +88,16 @@ test('events are taken once and in order; a gap is asked for', async () => {
   const joins = socket.of('room:join');
   assert.equal(joins.length, 2);
   assert.deepEqual(joins[1].data, { epoch: 'e', since: 2 });
-  socket.say([{ re: joins[1].id, ok: true, data: joinReply({ seq: 6, recovered: true }) }, event(3), event(4), event(5), event(6)], event(7));
+  socket.say(
+    [
+      { re: joins[1].id, ok: true, data: joinReply({ seq: 6, recovered: true }) },
+      event(3),
+      event(4),
+      event(5),
+      event(6),
+    ],
+    event(7),
+  );
   assert.deepEqual(log, [1, 2, 3, 4, 5, 6, 7]);
 });
 
@@ -123,7 +152,10 @@ test('a request with a key survives the connection and is sent again with the sa
   assert.equal(s.socket.of('quiz:answer').length, 0, 'not before the room is joined');
   s.socket.answer('room:join', joinReply({ recovered: true }));
   await settle();
-  assert.deepEqual(s.socket.of('quiz:answer').map((m) => m.data.key), ['K']);
+  assert.deepEqual(
+    s.socket.of('quiz:answer').map((m) => m.data.key),
+    ['K'],
+  );
   s.socket.answer('quiz:answer', { receipt: 'R' });
   s.socket.answer('chat:send', { id: 'm' });
   assert.deepEqual(await answer, { receipt: 'R' });
@@ -197,13 +229,19 @@ test('the token is renewed before its end, on the open connection', async () => 
   assert.equal(renewals, 0);
   await s.timers.advance(2_000);
   assert.equal(renewals, 1);
-  assert.deepEqual(s.socket.of('auth').map((m) => m.data), [{ token: 'T2' }]);
+  assert.deepEqual(
+    s.socket.of('auth').map((m) => m.data),
+    [{ token: 'T2' }],
+  );
   assert.deepEqual(told, ['T2']);
   assert.equal(s.client.state, 'open');
 });
 
 test('4002 renews the token and comes back with the new one', async () => {
-  const s = setUp({ tokens: { accessToken: 'T1', refreshToken: 'R1' }, renew: async () => ({ accessToken: 'T2', refreshToken: 'R2' }) });
+  const s = setUp({
+    tokens: { accessToken: 'T1', refreshToken: 'R1' },
+    renew: async () => ({ accessToken: 'T2', refreshToken: 'R2' }),
+  });
   s.client.connect();
   s.socket.open();
   s.socket.drop(4002);
@@ -212,7 +250,13 @@ test('4002 renews the token and comes back with the new one', async () => {
 });
 
 test('a refused renewal stops the client; a server that is away does not', async () => {
-  const failing = (error) => setUp({ tokens: { accessToken: 'T1', refreshToken: 'R1' }, renew: async () => { throw error; } });
+  const failing = (error) =>
+    setUp({
+      tokens: { accessToken: 'T1', refreshToken: 'R1' },
+      renew: async () => {
+        throw error;
+      },
+    });
   const refused = failing(new LecternError('invalid_token', 'no', { status: 401 }));
   refused.client.connect();
   refused.socket.drop(4002);
@@ -286,7 +330,9 @@ test('a join that the server refuses for good is told to the room', async () => 
 test('a handler that throws does not stop the others', async (t) => {
   const { room, socket, log } = await joined();
   t.mock.method(console, 'error', () => {});
-  room.on('x', () => { throw new Error('mine'); });
+  room.on('x', () => {
+    throw new Error('mine');
+  });
   socket.say(event(1), event(2));
   assert.deepEqual(log, [1, 2]);
 });

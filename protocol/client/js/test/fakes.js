@@ -15,7 +15,9 @@ export class FakeTimers {
     return id;
   };
 
-  clearTimeout = (id) => { this.list = this.list.filter((t) => t.id !== id); };
+  clearTimeout = (id) => {
+    this.list = this.list.filter((t) => t.id !== id);
+  };
 
   /** Moves the clock, running what is due in order, and lets promises settle in between. */
   async advance(ms) {
@@ -47,9 +49,13 @@ export function fakeSockets() {
       sockets.push(this);
     }
 
-    send(text) { this.sent.push(JSON.parse(text)); }
+    send(text) {
+      this.sent.push(JSON.parse(text));
+    }
 
-    close(code) { this.closed = code ?? 1005; }
+    close(code) {
+      this.closed = code ?? 1005;
+    }
 
     // From here on: what the test does as the server.
     open() {
@@ -57,17 +63,27 @@ export function fakeSockets() {
       this.onopen?.({});
     }
 
-    say(...messages) { for (const m of messages) this.onmessage?.({ data: JSON.stringify(m) }); }
+    say(...messages) {
+      for (const m of messages) this.onmessage?.({ data: JSON.stringify(m) });
+    }
 
-    drop(code = 1006, reason = '') { this.onclose?.({ code, reason }); }
+    drop(code = 1006, reason = '') {
+      this.onclose?.({ code, reason });
+    }
 
     /** The requests with this op, oldest first. */
-    of(op) { return this.sent.filter((m) => m.op === op); }
+    of(op) {
+      return this.sent.filter((m) => m.op === op);
+    }
 
     /** Answers the newest request with this op. */
-    answer(op, data) { this.say({ re: this.of(op).at(-1).id, ok: true, data }); }
+    answer(op, data) {
+      this.say({ re: this.of(op).at(-1).id, ok: true, data });
+    }
 
-    refuse(op, error) { this.say({ re: this.of(op).at(-1).id, ok: false, error }); }
+    refuse(op, error) {
+      this.say({ re: this.of(op).at(-1).id, ok: false, error });
+    }
   }
   return { FakeSocket, sockets };
 }

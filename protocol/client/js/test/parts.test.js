@@ -76,13 +76,20 @@ test('keys are long and never the same', () => {
   for (const key of keys) assert.match(key, /^[0-9a-f]{32}$/);
 });
 
-const respond = (status, body, headers = {}) => async () => new Response(body, { status, headers });
+const respond =
+  (status, body, headers = {}) =>
+  async () =>
+    new Response(body, { status, headers });
 
 test('a problem becomes an error with its code', async () => {
   const problem = JSON.stringify({ code: 'name_taken', detail: 'choose another', path: 'name', status: 409 });
   const api = new Api('', respond(409, problem, { 'Content-Type': 'application/problem+json', 'Retry-After': '3' }));
   await assert.rejects(api.call('POST', '/auth/token', { json: {} }), {
-    code: 'name_taken', message: 'choose another', path: 'name', status: 409, retryAfterMs: 3000,
+    code: 'name_taken',
+    message: 'choose another',
+    path: 'name',
+    status: 409,
+    retryAfterMs: 3000,
   });
 });
 
@@ -91,7 +98,9 @@ test('a page that is no problem gives its status', async () => {
 });
 
 test('no server is an error of its own', async () => {
-  const api = new Api('', async () => { throw new TypeError('failed'); });
+  const api = new Api('', async () => {
+    throw new TypeError('failed');
+  });
   await assert.rejects(api.call('GET', '/x'), { code: 'network' });
 });
 
@@ -104,10 +113,17 @@ test('calls carry the token, anonymous ones do not; an empty reply is undefined'
   api.token = () => 'T';
   assert.equal(await api.call('DELETE', '/a'), undefined);
   await api.call('GET', '/b', { anonymous: true });
-  assert.deepEqual(seen, [['http://h/a', 'Bearer T'], ['http://h/b', undefined]]);
+  assert.deepEqual(seen, [
+    ['http://h/a', 'Bearer T'],
+    ['http://h/b', undefined],
+  ]);
 });
 
 test('a refresh keeps what the reply does not name', async () => {
   const api = new Api('', respond(200, JSON.stringify({ accessToken: 'B', refreshToken: 'S' })));
-  assert.deepEqual(await api.refresh({ accessToken: 'A', refreshToken: 'R', room: 'r' }), { accessToken: 'B', refreshToken: 'S', room: 'r' });
+  assert.deepEqual(await api.refresh({ accessToken: 'A', refreshToken: 'R', room: 'r' }), {
+    accessToken: 'B',
+    refreshToken: 'S',
+    room: 'r',
+  });
 });
