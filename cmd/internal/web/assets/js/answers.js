@@ -41,7 +41,8 @@ export class Answers {
     }
     const kept = answerSlot.get();
     const same = kept && kept.room === this.roomId && kept.number === number;
-    if (same && this.status === 'none' && (state.phase === 'open' || state.phase === 'paused')) this.send(kept.answer, kept.key);
+    if (same && this.status === 'none' && (state.phase === 'open' || state.phase === 'paused'))
+      this.send(kept.answer, kept.key);
   }
 
   kept() {

@@ -28,7 +28,9 @@ export class Chat {
     on('chat:message', (m) => this.add(m));
     on('chat:edited', (m) => this.change(m.id, m));
     on('chat:deleted', (d) => this.change(d.id, { deleted: true, text: '' }));
-    on('chat:reaction', (d) => this.change(d.id, { reactions: { ...this.messages.get(d.id)?.reactions, [d.emoji]: d.count } }));
+    on('chat:reaction', (d) =>
+      this.change(d.id, { reactions: { ...this.messages.get(d.id)?.reactions, [d.emoji]: d.count } }),
+    );
     on('chat:pinned', (d) => this.pin(d));
     on('chat:slow', (d) => this.rules(d.slowMs, d.lockdown));
     on('chat:muted', (d) => this.mute(d));
@@ -42,20 +44,63 @@ export class Chat {
     this.who = h('div', { class: 'typing', 'aria-live': 'off' });
     this.rule = h('p', { class: 'note small', hidden: true });
     this.fault = h('p', { class: 'fault small', role: 'alert', hidden: true });
-    this.input = h('input', { type: 'text', maxlength: 2000, autocomplete: 'off', 'aria-label': t('chat.write'), placeholder: t('chat.write') });
-    this.form = h('form', { onsubmit: (e) => { e.preventDefault(); this.send(); } }, this.input, h('button', { class: 'btn primary', type: 'submit' }, t('chat.send')));
+    this.input = h('input', {
+      type: 'text',
+      maxlength: 2000,
+      autocomplete: 'off',
+      'aria-label': t('chat.write'),
+      placeholder: t('chat.write'),
+    });
+    this.form = h(
+      'form',
+      {
+        onsubmit: (e) => {
+          e.preventDefault();
+          this.send();
+        },
+      },
+      this.input,
+      h('button', { class: 'btn primary', type: 'submit' }, t('chat.send')),
+    );
     this.input.addEventListener('input', () => this.tellTyping());
     this.title = h('span', {}, t('chat.title'));
-    this.closer = this.onClose && h('button', { class: 'btn quiet chat-close', type: 'button', 'aria-label': t('chat.close'), onclick: () => this.onClose() }, '✕');
-    this.el = h('section', { class: 'chat', 'aria-label': t('chat.title') },
-      h('h2', {}, this.title, this.closer), this.moderate && this.tools(), this.pins, this.log, this.who, h('div', { class: 'foot' }, this.rule, this.fault, this.form));
+    this.closer =
+      this.onClose &&
+      h(
+        'button',
+        { class: 'btn quiet chat-close', type: 'button', 'aria-label': t('chat.close'), onclick: () => this.onClose() },
+        '✕',
+      );
+    this.el = h(
+      'section',
+      { class: 'chat', 'aria-label': t('chat.title') },
+      h('h2', {}, this.title, this.closer),
+      this.moderate && this.tools(),
+      this.pins,
+      this.log,
+      this.who,
+      h('div', { class: 'foot' }, this.rule, this.fault, this.form),
+    );
   }
 
   tools() {
-    this.slowBox = h('select', { 'aria-label': t('chat.slow'), onchange: () => this.act('mod:slow', { everyMs: Number(this.slowBox.value) }) },
-      [0, 5, 15, 30, 60].map((n) => h('option', { value: String(n * 1000) }, n ? t('chat.slowEvery', { n }) : t('chat.slowOff'))));
-    this.lockBox = h('input', { type: 'checkbox', onchange: () => this.act('mod:lockdown', { on: this.lockBox.checked }) });
-    return h('div', { class: 'foot chat-tools' }, this.slowBox, h('label', { class: 'tick' }, this.lockBox, t('chat.lockdown')));
+    this.slowBox = h(
+      'select',
+      { 'aria-label': t('chat.slow'), onchange: () => this.act('mod:slow', { everyMs: Number(this.slowBox.value) }) },
+      [0, 5, 15, 30, 60].map((n) =>
+        h('option', { value: String(n * 1000) }, n ? t('chat.slowEvery', { n }) : t('chat.slowOff')),
+      ),
+    );
+    this.lockBox = h('input', {
+      type: 'checkbox',
+      onchange: () => this.act('mod:lockdown', { on: this.lockBox.checked }),
+    });
+    return h(
+      'div',
+      { class: 'foot chat-tools' },
+      this.slowBox,
+      h('label', { class: 'tick' }, this.lockBox, t('chat.lockdown')),
+    );
   }
 
   /** Draws the panel anew in the present language. */
@@ -135,7 +180,14 @@ export class Chat {
 
   drawRule() {
     const silent = !this.moderate && (this.lockdown || this.mutedUntil > 0);
-    const text = !this.moderate && this.mutedUntil > 0 ? t('chat.youMuted') : this.lockdown ? t('chat.locked') : this.slowMs ? t('chat.slowNow', { n: Math.round(this.slowMs / 1000) }) : '';
+    const text =
+      !this.moderate && this.mutedUntil > 0
+        ? t('chat.youMuted')
+        : this.lockdown
+          ? t('chat.locked')
+          : this.slowMs
+            ? t('chat.slowNow', { n: Math.round(this.slowMs / 1000) })
+            : '';
     this.rule.hidden = !text;
     this.rule.textContent = text;
     this.form.hidden = silent;
@@ -146,7 +198,10 @@ export class Chat {
     clearTimeout(this.typers.get(data.user)?.timer);
     this.typers.delete(data.user);
     if (data.typing) {
-      const timer = setTimeout(() => { this.typers.delete(data.user); this.showTypers(); }, 6000);
+      const timer = setTimeout(() => {
+        this.typers.delete(data.user);
+        this.showTypers();
+      }, 6000);
       this.typers.set(data.user, { name: data.name, timer });
     }
     this.showTypers();
@@ -154,7 +209,12 @@ export class Chat {
 
   showTypers() {
     const names = [...this.typers.values()].map((v) => v.name);
-    this.who.textContent = names.length === 0 ? '' : names.length < 3 ? t('chat.typing', { n: names.length, names: names.join(', ') }) : t('chat.typingMany');
+    this.who.textContent =
+      names.length === 0
+        ? ''
+        : names.length < 3
+          ? t('chat.typing', { n: names.length, names: names.join(', ') })
+          : t('chat.typingMany');
   }
 
   tellTyping() {
@@ -202,30 +262,61 @@ export class Chat {
   drawPins() {
     const list = this.pinned.map((id) => this.messages.get(id)).filter((m) => m && !m.deleted);
     this.pins.hidden = list.length === 0;
-    put(this.pins, list.map((m) => h('p', { class: 'small' }, h('strong', {}, t('chat.pinned') + ': '), m.text)));
+    put(
+      this.pins,
+      list.map((m) => h('p', { class: 'small' }, h('strong', {}, t('chat.pinned') + ': '), m.text)),
+    );
   }
 
   line(m) {
     const mentioned = m.mentions?.includes(this.me) && m.user !== this.me;
-    return h('li', { 'data-id': m.id, class: mentioned ? 'mention' : '' },
-      h('span', { class: 'from' }, m.name), staff.has(m.role) && h('span', { class: 'pill small' }, t(`role.${m.role}`)), ' ',
+    return h(
+      'li',
+      { 'data-id': m.id, class: mentioned ? 'mention' : '' },
+      h('span', { class: 'from' }, m.name),
+      staff.has(m.role) && h('span', { class: 'pill small' }, t(`role.${m.role}`)),
+      ' ',
       h('time', { class: 'muted small', datetime: new Date(m.ts).toISOString() }, clockTime(m.ts)),
-      m.deleted ? h('div', { class: 'gone' }, t('chat.deleted')) : h('div', { class: 'text' }, m.text, m.editedAt && h('span', { class: 'muted small' }, ` (${t('chat.edited')})`)),
-      !m.deleted && m.links?.length > 0 && h('div', { class: 'small note' }, t('chat.link', { hosts: m.links.join(', ') })),
-      !m.deleted && this.acts(m));
+      m.deleted
+        ? h('div', { class: 'gone' }, t('chat.deleted'))
+        : h(
+            'div',
+            { class: 'text' },
+            m.text,
+            m.editedAt && h('span', { class: 'muted small' }, ` (${t('chat.edited')})`),
+          ),
+      !m.deleted &&
+        m.links?.length > 0 &&
+        h('div', { class: 'small note' }, t('chat.link', { hosts: m.links.join(', ') })),
+      !m.deleted && this.acts(m),
+    );
   }
 
   acts(m) {
     const own = m.user === this.me;
-    const btn = (label, fn, more = {}) => h('button', { class: 'btn quiet', type: 'button', onclick: fn, ...more }, label);
+    const btn = (label, fn, more = {}) =>
+      h('button', { class: 'btn quiet', type: 'button', onclick: fn, ...more }, label);
     const counts = m.reactions ?? {};
-    const emojis = this.moderate ? Object.keys(counts).filter((e) => counts[e] > 0) : [...new Set([reaction, ...Object.keys(counts).filter((e) => counts[e] > 0)])];
-    return h('div', { class: 'acts' },
-      emojis.map((e) => btn(counts[e] ? `${e} ${counts[e]}` : e, () => this.act('chat:react', { id: m.id, emoji: e }), { 'aria-label': t('chat.react', { emoji: e, n: counts[e] ?? 0 }) })),
+    const emojis = this.moderate
+      ? Object.keys(counts).filter((e) => counts[e] > 0)
+      : [...new Set([reaction, ...Object.keys(counts).filter((e) => counts[e] > 0)])];
+    return h(
+      'div',
+      { class: 'acts' },
+      emojis.map((e) =>
+        btn(counts[e] ? `${e} ${counts[e]}` : e, () => this.act('chat:react', { id: m.id, emoji: e }), {
+          'aria-label': t('chat.react', { emoji: e, n: counts[e] ?? 0 }),
+        }),
+      ),
       (own || this.moderate) && btn(t('chat.delete'), () => this.act('chat:delete', { id: m.id })),
-      this.moderate && btn(m.pinned ? t('chat.unpin') : t('chat.pin'), () => this.act('chat:pin', { id: m.id, pinned: !m.pinned })),
-      this.moderate && !own && (this.muted.has(m.user) ? btn(t('chat.unmute'), () => this.act('mod:mute', { user: m.user, undo: true }))
-        : btn(t('chat.mute'), () => this.act('mod:mute', { user: m.user, durationMs: 300_000 }))));
+      this.moderate &&
+        btn(m.pinned ? t('chat.unpin') : t('chat.pin'), () => this.act('chat:pin', { id: m.id, pinned: !m.pinned })),
+      this.moderate &&
+        !own &&
+        (this.muted.has(m.user)
+          ? btn(t('chat.unmute'), () => this.act('mod:mute', { user: m.user, undo: true }))
+          : btn(t('chat.mute'), () => this.act('mod:mute', { user: m.user, durationMs: 300_000 }))),
+    );
   }
 }
 

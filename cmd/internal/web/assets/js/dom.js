@@ -33,7 +33,9 @@ export function put(el, ...children) {
 export function announce(text) {
   const live = byId('live');
   live.textContent = '';
-  setTimeout(() => { live.textContent = text; }, 60);
+  setTimeout(() => {
+    live.textContent = text;
+  }, 60);
 }
 
 /** Moves focus to the heading of a new view, so that keyboard and screen reader are where the eye is. */
@@ -55,9 +57,17 @@ export function banner(text) {
 /** True while the user writes, when single keys must not be shortcuts. */
 export function typing(event) {
   const el = event.target;
-  return event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || document.querySelector('dialog[open]') !== null
-    || (el instanceof HTMLElement && (el.isContentEditable || /^(TEXTAREA|SELECT)$/.test(el.tagName)
-    || (el.tagName === 'INPUT' && !/^(checkbox|radio|button)$/.test(el.type))));
+  return (
+    event.ctrlKey ||
+    event.metaKey ||
+    event.altKey ||
+    event.defaultPrevented ||
+    document.querySelector('dialog[open]') !== null ||
+    (el instanceof HTMLElement &&
+      (el.isContentEditable ||
+        /^(TEXTAREA|SELECT)$/.test(el.tagName) ||
+        (el.tagName === 'INPUT' && !/^(checkbox|radio|button)$/.test(el.type))))
+  );
 }
 
 /** Shows a modal dialog and removes it when it closes. */

@@ -1,8 +1,24 @@
 // The quiz as a page sees it: a snapshot and the events after it become one state. No drawing here.
 
 const empty = () => ({
-  phase: 'connecting', title: '', pin: '', locked: false, questions: 0, participants: 0, members: 0, joined: [], question: null,
-  remainingMs: 0, progress: null, results: null, leaderboard: null, before: null, rank: null, me: null, quiz: null, answered: false,
+  phase: 'connecting',
+  title: '',
+  pin: '',
+  locked: false,
+  questions: 0,
+  participants: 0,
+  members: 0,
+  joined: [],
+  question: null,
+  remainingMs: 0,
+  progress: null,
+  results: null,
+  leaderboard: null,
+  before: null,
+  rank: null,
+  me: null,
+  quiz: null,
+  answered: false,
 });
 
 /** Game follows one room. It calls changed(state, why) after each event. */
@@ -10,37 +26,47 @@ export class Game {
   constructor(room, changed) {
     this.state = empty();
     this.changed = changed;
-    const on = (name, fn) => room.on(name, (data, event) => {
-      fn.call(this, data ?? {}, event);
-      this.changed(this.state, name);
-    });
+    const on = (name, fn) =>
+      room.on(name, (data, event) => {
+        fn.call(this, data ?? {}, event);
+        this.changed(this.state, name);
+      });
     on('snapshot', this.snapshot);
     on('resumed', (reply) => this.mine(reply.me));
     on('quiz:lobby', this.lobby);
-    on('quiz:start', () => { if (this.state.phase === 'lobby') this.state.phase = 'starting'; });
+    on('quiz:start', () => {
+      if (this.state.phase === 'lobby') this.state.phase = 'starting';
+    });
     on('quiz:question', this.question);
     on('quiz:time', this.time);
-    on('quiz:progress', (data) => { this.state.progress = data; });
+    on('quiz:progress', (data) => {
+      this.state.progress = data;
+    });
     on('quiz:results', this.results);
     on('quiz:rank', this.rank);
     on('quiz:leaderboard', this.leaderboard);
     on('quiz:paused', this.paused);
     on('quiz:resumed', this.resumed);
-    on('quiz:locked', (data) => { this.state.locked = data.locked !== false; });
+    on('quiz:locked', (data) => {
+      this.state.locked = data.locked !== false;
+    });
     on('quiz:end', this.end);
-    on('room:presence', (data) => { this.state.members = data.count; });
+    on('room:presence', (data) => {
+      this.state.members = data.count;
+    });
   }
 
   snapshot(reply) {
     const quiz = reply.snapshot?.quiz ?? {};
     const { joined } = this.state;
     this.state = { ...empty(), joined, ...quiz, members: reply.snapshot?.members ?? 0, phase: quiz.phase ?? 'none' };
-    if (this.state.phase === 'paused') this.state.resumeTo = quiz.leaderboard ? 'leaderboard' : quiz.results ? 'results' : 'open';
+    if (this.state.phase === 'paused')
+      this.state.resumeTo = quiz.leaderboard ? 'leaderboard' : quiz.results ? 'results' : 'open';
     this.mine(reply.me ?? quiz.me);
   }
 
-  // Own ranks are not among the events that a resume repeats; the reply to the join has the newest instead. So a rank is kept
-  // until a newer one comes, and the views compare its number with the question's.
+  // Own ranks are not among the events that a resume repeats; the reply to the join has the newest instead. So a rank
+  // is kept until a newer one comes, and the views compare its number with the question's.
   rank(data) {
     if (data.number >= (this.state.rank?.number ?? 0)) this.state.rank = data;
   }
@@ -60,7 +86,11 @@ export class Game {
 
   question(data) {
     Object.assign(this.state, {
-      phase: 'open', question: data, questions: data.of ?? this.state.questions, results: null, answered: false,
+      phase: 'open',
+      question: data,
+      questions: data.of ?? this.state.questions,
+      results: null,
+      answered: false,
       progress: { number: data.number, answered: 0, participants: this.state.participants },
     });
     if (this.state.me) this.state.me = { ...this.state.me, answered: false, answer: undefined, receipt: undefined };
@@ -94,7 +124,11 @@ export class Game {
   }
 
   end(data) {
-    Object.assign(this.state, { phase: 'ended', leaderboard: data, participants: data.participants ?? this.state.participants });
+    Object.assign(this.state, {
+      phase: 'ended',
+      leaderboard: data,
+      participants: data.participants ?? this.state.participants,
+    });
   }
 }
 

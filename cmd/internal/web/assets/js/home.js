@@ -9,8 +9,16 @@ function draw() {
   document.title = t('home.title');
   const fault = h('p', { class: 'fault', role: 'alert', hidden: true });
   const input = h('input', {
-    class: 'pin-input', type: 'text', id: 'pin', inputmode: 'numeric', autocomplete: 'off', maxlength: 12, required: true,
-    'aria-describedby': 'pin-hint', value: byId('pin')?.value ?? '', placeholder: '000000',
+    class: 'pin-input',
+    type: 'text',
+    id: 'pin',
+    inputmode: 'numeric',
+    autocomplete: 'off',
+    maxlength: 12,
+    required: true,
+    'aria-describedby': 'pin-hint',
+    value: byId('pin')?.value ?? '',
+    placeholder: '000000',
   });
   const button = h('button', { class: 'btn primary big wide', type: 'submit' }, t('home.go'));
   const submit = async (event) => {
@@ -29,12 +37,27 @@ function draw() {
       input.select();
     }
   };
-  put(byId('main'),
-    h('div', { class: 'hero narrow' }, mark('mark'), h('h1', {}, t('home.heading')), h('p', { class: 'muted' }, t('home.sub'))),
-    h('form', { class: 'card narrow', onsubmit: submit },
-      h('label', { class: 'field', for: 'pin' }, t('home.pin')), input, h('p', { class: 'small muted', id: 'pin-hint' }, t('home.hint')), fault, button),
+  put(
+    byId('main'),
+    h(
+      'div',
+      { class: 'hero narrow' },
+      mark('mark'),
+      h('h1', {}, t('home.heading')),
+      h('p', { class: 'muted' }, t('home.sub')),
+    ),
+    h(
+      'form',
+      { class: 'card narrow', onsubmit: submit },
+      h('label', { class: 'field', for: 'pin' }, t('home.pin')),
+      input,
+      h('p', { class: 'small muted', id: 'pin-hint' }, t('home.hint')),
+      fault,
+      button,
+    ),
     h('p', { class: 'center' }, h('a', { class: 'btn quiet', href: '/host' }, t('home.teach'))),
-    h('p', { class: 'center small muted' }, t('home.foot')));
+    h('p', { class: 'center small muted' }, t('home.foot')),
+  );
   if (matchMedia('(pointer: fine)').matches) input.focus();
 }
 

@@ -2,9 +2,17 @@ import { h, put, saveAs, openDialog } from './dom.js';
 import { t, explain, lang } from './i18n.js';
 import { gameSlot } from './session.js';
 
-const formats = [['json', 'Lectern JSON'], ['gift', 'GIFT'], ['aiken', 'Aiken'], ['moodle-xml', 'Moodle XML'], ['csv', 'CSV'], ['kahoot-xlsx', 'Kahoot XLSX']];
-const listOf = (reply, name) => (Array.isArray(reply) ? reply : reply?.[name] ?? reply?.items ?? []);
-const countOf = (quiz) => (Array.isArray(quiz.questions) ? quiz.questions.length : quiz.questions ?? quiz.count ?? 0);
+const formats = [
+  ['json', 'Lectern JSON'],
+  ['gift', 'GIFT'],
+  ['aiken', 'Aiken'],
+  ['moodle-xml', 'Moodle XML'],
+  ['csv', 'CSV'],
+  ['kahoot-xlsx', 'Kahoot XLSX'],
+];
+const endings = { 'moodle-xml': 'xml', aiken: 'txt', gift: 'gift.txt', 'kahoot-xlsx': 'xlsx' };
+const listOf = (reply, name) => (Array.isArray(reply) ? reply : (reply?.[name] ?? reply?.items ?? []));
+const countOf = (quiz) => (Array.isArray(quiz.questions) ? quiz.questions.length : (quiz.questions ?? quiz.count ?? 0));
 
 /** The teacher's quizzes: start, edit, export, delete; import and new. */
 export function libraryView(host, { said } = {}) {
@@ -12,7 +20,10 @@ export function libraryView(host, { said } = {}) {
   const list = h('div', {}, h('p', { class: 'wait' }, t('app.loading')));
   const running = h('div', {});
   const over = h('div', {});
-  const fail = (error) => { problem.textContent = explain(error); problem.hidden = false; };
+  const fail = (error) => {
+    problem.textContent = explain(error);
+    problem.hidden = false;
+  };
   const attempt = (fn) => async () => {
     problem.hidden = true;
     try {
@@ -21,41 +32,119 @@ export function libraryView(host, { said } = {}) {
       fail(error);
     }
   };
-  const file = h('input', { type: 'file', class: 'sr', id: 'file', accept: '.gift,.txt,.xml,.csv,.xlsx,.json,.aiken', onchange: () => { if (file.files[0]) host.go('import', { file: file.files[0] }); } });
+  const file = h('input', {
+    type: 'file',
+    class: 'sr',
+    id: 'file',
+    accept: '.gift,.txt,.xml,.csv,.xlsx,.json,.aiken',
+    onchange: () => {
+      if (file.files[0]) host.go('import', { file: file.files[0] });
+    },
+  });
 
-  const start = (quiz) => attempt(async () => {
-    const session = await host.call('POST', '/api/v1/sessions', { json: { quizId: quiz.id } });
-    const game = { ...session, title: quiz.title };
-    gameSlot.set(game);
-    host.go('live', game);
-  });
-  const edit = (quiz) => attempt(async () => host.go('editor', { quiz: await host.call('GET', `/api/v1/quizzes/${quiz.id}`) }));
-  const exportAs = (quiz, format) => attempt(async () => {
-    const response = await host.send('GET', `/api/v1/quizzes/${quiz.id}/export?format=${format}`);
-    saveAs(await response.blob(), fileName(response, `${quiz.title || 'quiz'}.${{ 'moodle-xml': 'xml', aiken: 'txt', gift: 'gift.txt', 'kahoot-xlsx': 'xlsx' }[format] ?? format}`));
-  });
+  const start = (quiz) =>
+    attempt(async () => {
+      const session = await host.call('POST', '/api/v1/sessions', { json: { quizId: quiz.id } });
+      const game = { ...session, title: quiz.title };
+      gameSlot.set(game);
+      host.go('live', game);
+    });
+  const edit = (quiz) =>
+    attempt(async () => host.go('editor', { quiz: await host.call('GET', `/api/v1/quizzes/${quiz.id}`) }));
+  const exportAs = (quiz, format) =>
+    attempt(async () => {
+      const response = await host.send('GET', `/api/v1/quizzes/${quiz.id}/export?format=${format}`);
+      saveAs(
+        await response.blob(),
+        fileName(
+          response,
+          `${quiz.title || 'quiz'}.${endings[format] ?? format}`,
+        ),
+      );
+    });
   const remove = (quiz) => () => {
-    const dialog = openDialog(t('library.delete'), h('h2', {}, t('library.deleteSure', { title: quiz.title })), h('p', {}, t('library.deleteSub')),
-      h('div', { class: 'row' }, h('button', { class: 'btn danger', type: 'button', onclick: attempt(async () => {
-        dialog.close();
-        await host.call('DELETE', `/api/v1/quizzes/${quiz.id}`);
-        await load();
-      }) }, t('library.delete')), h('button', { class: 'btn', type: 'button', onclick: () => dialog.close() }, t('app.cancel'))));
+    const dialog = openDialog(
+      t('library.delete'),
+      h('h2', {}, t('library.deleteSure', { title: quiz.title })),
+      h('p', {}, t('library.deleteSub')),
+      h(
+        'div',
+        { class: 'row' },
+        h(
+          'button',
+          {
+            class: 'btn danger',
+            type: 'button',
+            onclick: attempt(async () => {
+              dialog.close();
+              await host.call('DELETE', `/api/v1/quizzes/${quiz.id}`);
+              await load();
+            }),
+          },
+          t('library.delete'),
+        ),
+        h('button', { class: 'btn', type: 'button', onclick: () => dialog.close() }, t('app.cancel')),
+      ),
+    );
   };
 
-  const card = (quiz) => h('li', { class: 'card quiz' },
-    h('div', {}, h('h2', {}, quiz.title || t('library.untitled')), h('p', { class: 'muted small' }, t('library.count', { n: countOf(quiz) }))),
-    h('div', { class: 'row' }, h('button', { class: 'btn primary', type: 'button', onclick: start(quiz), 'aria-label': t('library.startNamed', { title: quiz.title }) }, '▶ ', t('library.start')),
-      h('button', { class: 'btn', type: 'button', onclick: edit(quiz) }, t('library.edit')),
-      h('select', { class: 'auto', 'aria-label': t('library.export'), onchange: (e) => { const f = e.target.value; e.target.value = ''; if (f) exportAs(quiz, f)(); } },
-        h('option', { value: '' }, t('library.export')), formats.map(([id, label]) => h('option', { value: id }, label))),
-      h('button', { class: 'btn quiet danger', type: 'button', onclick: remove(quiz) }, t('library.delete'))));
+  const card = (quiz) =>
+    h(
+      'li',
+      { class: 'card quiz' },
+      h(
+        'div',
+        {},
+        h('h2', {}, quiz.title || t('library.untitled')),
+        h('p', { class: 'muted small' }, t('library.count', { n: countOf(quiz) })),
+      ),
+      h(
+        'div',
+        { class: 'row' },
+        h(
+          'button',
+          {
+            class: 'btn primary',
+            type: 'button',
+            onclick: start(quiz),
+            'aria-label': t('library.startNamed', { title: quiz.title }),
+          },
+          '▶ ',
+          t('library.start'),
+        ),
+        h('button', { class: 'btn', type: 'button', onclick: edit(quiz) }, t('library.edit')),
+        h(
+          'select',
+          {
+            class: 'auto',
+            'aria-label': t('library.export'),
+            onchange: (e) => {
+              const f = e.target.value;
+              e.target.value = '';
+              if (f) exportAs(quiz, f)();
+            },
+          },
+          h('option', { value: '' }, t('library.export')),
+          formats.map(([id, label]) => h('option', { value: id }, label)),
+        ),
+        h('button', { class: 'btn quiet danger', type: 'button', onclick: remove(quiz) }, t('library.delete')),
+      ),
+    );
 
   async function load() {
     try {
       const quizzes = listOf(await host.call('GET', '/api/v1/quizzes'), 'quizzes');
-      put(list, quizzes.length ? h('ul', { class: 'quizzes' }, quizzes.map(card)) : h('div', { class: 'card center empty' },
-        h('h2', {}, t('library.empty')), h('p', { class: 'muted' }, t('library.emptySub'))));
+      put(
+        list,
+        quizzes.length
+          ? h('ul', { class: 'quizzes' }, quizzes.map(card))
+          : h(
+              'div',
+              { class: 'card center empty' },
+              h('h2', {}, t('library.empty')),
+              h('p', { class: 'muted' }, t('library.emptySub')),
+            ),
+      );
     } catch (error) {
       put(list);
       fail(error);
@@ -71,29 +160,97 @@ export function libraryView(host, { said } = {}) {
     }
     const open = sessions.filter((s) => !s.closedAt && s.phase !== 'ended');
     const past = sessions.filter((s) => s.closedAt || s.phase === 'ended');
-    put(running, open.length > 0 && h('div', { class: 'card' }, h('h2', {}, t('library.running')), h('ul', { class: 'plain' }, open.map(openRow))));
-    put(over, past.length > 0 && h('details', { class: 'card' }, h('summary', {}, t('library.past')), h('ul', { class: 'plain' }, past.map(pastRow))));
+    put(
+      running,
+      open.length > 0 &&
+        h('div', { class: 'card' }, h('h2', {}, t('library.running')), h('ul', { class: 'plain' }, open.map(openRow))),
+    );
+    put(
+      over,
+      past.length > 0 &&
+        h(
+          'details',
+          { class: 'card' },
+          h('summary', {}, t('library.past')),
+          h('ul', { class: 'plain' }, past.map(pastRow)),
+        ),
+    );
   }
 
-  const openRow = (s) => h('li', { class: 'row between' }, h('span', {}, nameOf(s), ' ', s.pin && h('span', { class: 'pill mono' }, `PIN ${s.pin}`)),
-    h('button', { class: 'btn', type: 'button', onclick: () => { gameSlot.set(s); host.go('live', s); } }, t('library.return')));
+  const openRow = (s) =>
+    h(
+      'li',
+      { class: 'row between' },
+      h('span', {}, nameOf(s), ' ', s.pin && h('span', { class: 'pill mono' }, `PIN ${s.pin}`)),
+      h(
+        'button',
+        {
+          class: 'btn',
+          type: 'button',
+          onclick: () => {
+            gameSlot.set(s);
+            host.go('live', s);
+          },
+        },
+        t('library.return'),
+      ),
+    );
 
-  const pastRow = (s) => h('li', { class: 'row between' }, h('span', {}, nameOf(s)), h('span', { class: 'row' }, ['xlsx', 'csv'].map((format) =>
-    h('button', { class: 'btn', type: 'button', onclick: attempt(() => download(host, s.room, format, nameOf(s))) }, `↓ ${format.toUpperCase()}`))));
+  const pastRow = (s) =>
+    h(
+      'li',
+      { class: 'row between' },
+      h('span', {}, nameOf(s)),
+      h(
+        'span',
+        { class: 'row' },
+        ['xlsx', 'csv'].map((format) =>
+          h(
+            'button',
+            { class: 'btn', type: 'button', onclick: attempt(() => download(host, s.room, format, nameOf(s))) },
+            `↓ ${format.toUpperCase()}`,
+          ),
+        ),
+      ),
+    );
 
   load();
   loadSessions();
   return {
-    el: h('div', {},
-      h('div', { class: 'row between' }, h('h1', {}, t('library.title')),
-        h('div', { class: 'row' }, file, h('label', { class: 'btn', for: 'file' }, t('library.import')), h('button', { class: 'btn primary', type: 'button', onclick: () => host.go('editor', {}) }, '+ ', t('library.new')))),
-      said && h('p', { class: 'done', role: 'status' }, said), problem, running, list, over,
-      h('p', { class: 'small muted' }, t('library.formats'))),
+    el: h(
+      'div',
+      {},
+      h(
+        'div',
+        { class: 'row between' },
+        h('h1', {}, t('library.title')),
+        h(
+          'div',
+          { class: 'row' },
+          file,
+          h('label', { class: 'btn', for: 'file' }, t('library.import')),
+          h(
+            'button',
+            { class: 'btn primary', type: 'button', onclick: () => host.go('editor', {}) },
+            '+ ',
+            t('library.new'),
+          ),
+        ),
+      ),
+      said && h('p', { class: 'done', role: 'status' }, said),
+      problem,
+      running,
+      list,
+      over,
+      h('p', { class: 'small muted' }, t('library.formats')),
+    ),
   };
 }
 
 function nameOf(session) {
-  const date = session.createdAt ? new Date(session.createdAt).toLocaleString(lang, { dateStyle: 'medium', timeStyle: 'short' }) : '';
+  const date = session.createdAt
+    ? new Date(session.createdAt).toLocaleString(lang, { dateStyle: 'medium', timeStyle: 'short' })
+    : '';
   return [session.title, date].filter(Boolean).join(' · ') || session.room;
 }
 

@@ -14,10 +14,29 @@ export class People {
 
   build() {
     this.list = h('ul', { class: 'people' });
-    this.more = h('button', { class: 'btn quiet', type: 'button', onclick: () => this.load(this.next) }, t('people.more'));
+    this.more = h(
+      'button',
+      { class: 'btn quiet', type: 'button', onclick: () => this.load(this.next) },
+      t('people.more'),
+    );
     this.total = h('span', { class: 'pill num' });
-    this.search = h('input', { type: 'search', 'aria-label': t('people.search'), placeholder: t('people.search'), value: this.filter, oninput: () => { this.filter = this.search.value; this.draw(); } });
-    put(this.el, h('div', { class: 'row between' }, h('h2', {}, t('people.title')), this.total), this.search, this.list, this.more);
+    this.search = h('input', {
+      type: 'search',
+      'aria-label': t('people.search'),
+      placeholder: t('people.search'),
+      value: this.filter,
+      oninput: () => {
+        this.filter = this.search.value;
+        this.draw();
+      },
+    });
+    put(
+      this.el,
+      h('div', { class: 'row between' }, h('h2', {}, t('people.title')), this.total),
+      this.search,
+      this.list,
+      this.more,
+    );
     this.draw();
   }
 
@@ -28,12 +47,22 @@ export class People {
   /** Asks again soon: events may come in quick succession, a look at the list is enough for all of them. */
   refresh() {
     if (this.timer || !this.room.joined) return;
-    this.timer = setTimeout(() => { this.timer = null; this.load(''); }, this.members.length ? everyMs : 50);
+    this.timer = setTimeout(
+      () => {
+        this.timer = null;
+        this.load('');
+      },
+      this.members.length ? everyMs : 50,
+    );
   }
 
   async load(after) {
     try {
-      const reply = await this.room.request('room:presence', { mode: 'page', limit: pageSize, ...(after ? { after } : {}) });
+      const reply = await this.room.request('room:presence', {
+        mode: 'page',
+        limit: pageSize,
+        ...(after ? { after } : {}),
+      });
       const page = (reply.members ?? []).filter((m) => m.role === 'participant');
       this.members = after ? [...this.members, ...page] : page;
       this.next = reply.next ?? '';
@@ -50,22 +79,53 @@ export class People {
     this.total.textContent = this.next ? `${this.members.length}+` : String(this.members.length);
     this.search.hidden = this.members.length < 12;
     this.more.hidden = !this.next;
-    put(this.list, shown.length ? shown.map((m) => this.row(m)) : h('li', { class: 'muted' }, t(wanted ? 'people.noMatch' : 'people.empty')));
+    put(
+      this.list,
+      shown.length
+        ? shown.map((m) => this.row(m))
+        : h('li', { class: 'muted' }, t(wanted ? 'people.noMatch' : 'people.empty')),
+    );
   }
 
   row(m) {
-    const btn = (label, name, fn, cls = '') => h('button', { class: `btn quiet ${cls}`, type: 'button', 'aria-label': name, onclick: fn }, label);
-    return h('li', {}, h('span', { class: 'name' }, m.name),
-      btn(t('people.mute'), t('people.muteNamed', { name: m.name }), () => this.act('mod:mute', { user: m.user, durationMs: 300_000 })),
-      btn(t('people.kick'), t('people.kickNamed', { name: m.name }), () => this.askKick(m), 'danger'));
+    const btn = (label, name, fn, cls = '') =>
+      h('button', { class: `btn quiet ${cls}`, type: 'button', 'aria-label': name, onclick: fn }, label);
+    return h(
+      'li',
+      {},
+      h('span', { class: 'name' }, m.name),
+      btn(t('people.mute'), t('people.muteNamed', { name: m.name }), () =>
+        this.act('mod:mute', { user: m.user, durationMs: 300_000 }),
+      ),
+      btn(t('people.kick'), t('people.kickNamed', { name: m.name }), () => this.askKick(m), 'danger'),
+    );
   }
 
   askKick(m) {
-    const close = (fn) => () => { dialog.close(); fn?.(); };
-    const dialog = openDialog(t('people.kick'), h('h2', {}, t('people.kickSure', { name: m.name })), h('p', {}, t('people.kickSub')), h('div', { class: 'row' },
-      h('button', { class: 'btn danger', type: 'button', onclick: close(() => this.act('mod:kick', { user: m.user })) }, t('people.kick')),
-      h('button', { class: 'btn danger', type: 'button', onclick: close(() => this.act('mod:ban', { user: m.user })) }, t('people.ban')),
-      h('button', { class: 'btn', type: 'button', onclick: close() }, t('app.cancel'))));
+    const close = (fn) => () => {
+      dialog.close();
+      fn?.();
+    };
+    const dialog = openDialog(
+      t('people.kick'),
+      h('h2', {}, t('people.kickSure', { name: m.name })),
+      h('p', {}, t('people.kickSub')),
+      h(
+        'div',
+        { class: 'row' },
+        h(
+          'button',
+          { class: 'btn danger', type: 'button', onclick: close(() => this.act('mod:kick', { user: m.user })) },
+          t('people.kick'),
+        ),
+        h(
+          'button',
+          { class: 'btn danger', type: 'button', onclick: close(() => this.act('mod:ban', { user: m.user })) },
+          t('people.ban'),
+        ),
+        h('button', { class: 'btn', type: 'button', onclick: close() }, t('app.cancel')),
+      ),
+    );
   }
 
   async act(op, data) {

@@ -11,7 +11,12 @@ const host = { config: {}, go, signOut, view: null };
 api.token = () => hostSlot.get()?.accessToken;
 const redrawHeader = mountHeader(() => {
   const who = hostSlot.get();
-  return who ? [h('span', { class: 'who' }, who.name ?? ''), !gameSlot.get() && h('button', { class: 'btn quiet', type: 'button', onclick: signOut }, t('host.signOut'))] : [];
+  return who
+    ? [
+        h('span', { class: 'who' }, who.name ?? ''),
+        !gameSlot.get() && h('button', { class: 'btn quiet', type: 'button', onclick: signOut }, t('host.signOut')),
+      ]
+    : [];
 });
 
 const views = { signIn: signInView, library: libraryView, import: importView, editor: editorView, live: liveView };
@@ -31,7 +36,8 @@ function go(name, params = {}) {
 
 function signOut() {
   const tokens = hostSlot.get();
-  if (tokens?.refreshToken) api.call('POST', '/auth/revoke', { json: { refreshToken: tokens.refreshToken } }).catch(() => {});
+  if (tokens?.refreshToken)
+    api.call('POST', '/auth/revoke', { json: { refreshToken: tokens.refreshToken } }).catch(() => {});
   hostSlot.clear();
   gameSlot.clear();
   go('signIn');
@@ -65,8 +71,17 @@ async function renew(tokens) {
 
 function signInView(_, { fault } = {}) {
   const problem = h('p', { class: 'fault', role: 'alert', hidden: !fault }, fault ?? '');
-  const say = (text) => { problem.textContent = text; problem.hidden = false; };
-  const name = h('input', { type: 'text', id: 'teacher', maxlength: 32, value: t('host.teacher'), autocomplete: 'name' });
+  const say = (text) => {
+    problem.textContent = text;
+    problem.hidden = false;
+  };
+  const name = h('input', {
+    type: 'text',
+    id: 'teacher',
+    maxlength: 32,
+    value: t('host.teacher'),
+    autocomplete: 'name',
+  });
   const token = h('textarea', { id: 'token', rows: 4, spellcheck: 'false', class: 'mono', autocomplete: 'off' });
   const guest = async (event) => {
     event.preventDefault();
@@ -84,21 +99,50 @@ function signInView(_, { fault } = {}) {
     else say(t('error.invalid_token'));
   };
   return {
-    el: h('div', { class: 'narrow' },
-      h('div', { class: 'hero' }, mark('mark'), h('h1', {}, t('host.welcome')), h('p', { class: 'muted' }, t('host.welcomeSub'))), problem,
-      host.config.dev && h('form', { class: 'card', onsubmit: guest },
-        h('div', { class: 'field' }, h('label', { for: 'teacher' }, t('host.yourName')), name),
-        h('button', { class: 'btn primary big wide', type: 'submit' }, t('host.guest')), h('p', { class: 'small muted' }, t('host.guestSub'))),
-      h('details', { class: 'card', open: !host.config.dev }, h('summary', {}, t('host.withToken')),
-        h('form', { onsubmit: paste }, h('div', { class: 'field' }, h('label', { for: 'token' }, t('host.token')), token, h('span', { class: 'hint' }, t('host.tokenHint'))),
-          h('button', { class: 'btn primary', type: 'submit' }, t('host.signIn')))),
-      h('p', { class: 'center' }, h('a', { href: '/' }, t('host.player')))),
+    el: h(
+      'div',
+      { class: 'narrow' },
+      h(
+        'div',
+        { class: 'hero' },
+        mark('mark'),
+        h('h1', {}, t('host.welcome')),
+        h('p', { class: 'muted' }, t('host.welcomeSub')),
+      ),
+      problem,
+      host.config.dev &&
+        h(
+          'form',
+          { class: 'card', onsubmit: guest },
+          h('div', { class: 'field' }, h('label', { for: 'teacher' }, t('host.yourName')), name),
+          h('button', { class: 'btn primary big wide', type: 'submit' }, t('host.guest')),
+          h('p', { class: 'small muted' }, t('host.guestSub')),
+        ),
+      h(
+        'details',
+        { class: 'card', open: !host.config.dev },
+        h('summary', {}, t('host.withToken')),
+        h(
+          'form',
+          { onsubmit: paste },
+          h(
+            'div',
+            { class: 'field' },
+            h('label', { for: 'token' }, t('host.token')),
+            token,
+            h('span', { class: 'hint' }, t('host.tokenHint')),
+          ),
+          h('button', { class: 'btn primary', type: 'submit' }, t('host.signIn')),
+        ),
+      ),
+      h('p', { class: 'center' }, h('a', { href: '/' }, t('host.player'))),
+    ),
   };
 }
 
 /**
- * Trades a token as it was given to the teacher for a session that can be renewed. A server that gives none leaves the token
- * as it is; its claims say who it is.
+ * Trades a token as it was given to the teacher for a session that can be renewed. A server that gives none leaves the
+ * token as it is; its claims say who it is.
  */
 async function useToken(text) {
   const accessToken = text.trim();
@@ -110,7 +154,12 @@ async function useToken(text) {
     const claims = error.status === 401 ? null : claimsOf(accessToken);
     hostSlot.clear();
     if (!claims) return false;
-    hostSlot.set({ accessToken, user: claims.sub, name: claims.name ?? claims.sub, expiresAt: claims.exp ? claims.exp * 1000 : undefined });
+    hostSlot.set({
+      accessToken,
+      user: claims.sub,
+      name: claims.name ?? claims.sub,
+      expiresAt: claims.exp ? claims.exp * 1000 : undefined,
+    });
     return true;
   }
 }
@@ -136,7 +185,7 @@ async function start() {
   }
   if (room && hostSlot.get()) gameSlot.set({ room });
   try {
-    host.config = await api.call('GET', '/api/v1/config', { anonymous: true }) ?? {};
+    host.config = (await api.call('GET', '/api/v1/config', { anonymous: true })) ?? {};
   } catch {
     // Without it there is no guest entry; the rest says for itself that the server is away.
   }

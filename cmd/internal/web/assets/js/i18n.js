@@ -12,7 +12,7 @@ const stored = () => {
 const preferred = (navigator.languages ?? [navigator.language]).map((l) => l.slice(0, 2)).find((l) => l in languages);
 
 /** The language of the page: chosen, else the browser's, else English. */
-export let lang = stored() in languages ? stored() : preferred ?? 'en';
+export let lang = stored() in languages ? stored() : (preferred ?? 'en');
 let plurals = new Intl.PluralRules(lang);
 let numbers = new Intl.NumberFormat(lang);
 document.documentElement.lang = lang;
@@ -26,7 +26,7 @@ export function t(key, params) {
   if (!params) return text;
   return text.replace(/\{(\w+)\}/g, (all, name) => {
     const value = params[name];
-    return typeof value === 'number' ? fmt(value) : value ?? all;
+    return typeof value === 'number' ? fmt(value) : (value ?? all);
   });
 }
 

@@ -55,15 +55,46 @@ function draw() {
   document.title = t('join.title');
   const before = byId('name')?.value;
   const back = known && known.pin === pin;
-  put(byId('main'),
-    h('div', { class: 'hero narrow' }, mark('mark'), h('h1', {}, title || t('join.heading')), h('p', {}, h('span', { class: 'pill mono' }, `PIN ${pin}`))),
-    back && h('div', { class: 'card narrow' }, h('p', {}, t('join.backAs', { name: known.name })), h('a', { class: 'btn primary big wide', href: '/play' }, t('join.back'))),
-    h('form', { class: 'card narrow', onsubmit: join },
-      h('div', { class: 'field' }, h('label', { for: 'name' }, t('join.name')),
-        h('input', { type: 'text', id: 'name', maxlength: 32, required: true, autocomplete: 'nickname', autocapitalize: 'words', spellcheck: 'false', 'aria-describedby': 'name-hint fault', value: before ?? '' }),
-        h('span', { class: 'hint', id: 'name-hint' }, t('join.hint'))),
+  put(
+    byId('main'),
+    h(
+      'div',
+      { class: 'hero narrow' },
+      mark('mark'),
+      h('h1', {}, title || t('join.heading')),
+      h('p', {}, h('span', { class: 'pill mono' }, `PIN ${pin}`)),
+    ),
+    back &&
+      h(
+        'div',
+        { class: 'card narrow' },
+        h('p', {}, t('join.backAs', { name: known.name })),
+        h('a', { class: 'btn primary big wide', href: '/play' }, t('join.back')),
+      ),
+    h(
+      'form',
+      { class: 'card narrow', onsubmit: join },
+      h(
+        'div',
+        { class: 'field' },
+        h('label', { for: 'name' }, t('join.name')),
+        h('input', {
+          type: 'text',
+          id: 'name',
+          maxlength: 32,
+          required: true,
+          autocomplete: 'nickname',
+          autocapitalize: 'words',
+          spellcheck: 'false',
+          'aria-describedby': 'name-hint fault',
+          value: before ?? '',
+        }),
+        h('span', { class: 'hint', id: 'name-hint' }, t('join.hint')),
+      ),
       h('p', { class: 'fault', id: 'fault', role: 'alert', hidden: true }),
-      h('button', { class: 'btn primary big wide', id: 'go', type: 'submit' }, t('join.go'))));
+      h('button', { class: 'btn primary big wide', id: 'go', type: 'submit' }, t('join.go')),
+    ),
+  );
   if (!back && matchMedia('(pointer: fine)').matches) byId('name').focus();
 }
 

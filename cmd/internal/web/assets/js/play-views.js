@@ -17,7 +17,16 @@ export function keyOf({ game }) {
 /** Builds the view for a key: {key, el, update, stop, key_, say}. */
 export function makeView(key, app) {
   const kind = key.split(':')[0];
-  const make = { question: questionView, results: resultsView, leaderboard: boardView, lobby: lobbyView, starting: startingView, paused: pausedView, ended: endView }[kind] ?? waitView;
+  const make =
+    {
+      question: questionView,
+      results: resultsView,
+      leaderboard: boardView,
+      lobby: lobbyView,
+      starting: startingView,
+      paused: pausedView,
+      ended: endView,
+    }[kind] ?? waitView;
   return { key, ...make(app) };
 }
 
@@ -27,9 +36,19 @@ function waitView({ game }) {
 
 function lobbyView({ game, name }) {
   const count = h('p', { class: 'muted num' });
-  const el = h('div', { class: 'stack center' },
-    h('div', { class: 'hero' }, h('p', { class: 'pill good' }, '✓ ', t('play.in')), h('h1', {}, t('play.hello', { name: game.state.me?.name ?? name })),
-      h('p', { class: 'muted' }, game.state.title), h('p', {}, t('play.lobby'))), count);
+  const el = h(
+    'div',
+    { class: 'stack center' },
+    h(
+      'div',
+      { class: 'hero' },
+      h('p', { class: 'pill good' }, '✓ ', t('play.in')),
+      h('h1', {}, t('play.hello', { name: game.state.me?.name ?? name })),
+      h('p', { class: 'muted' }, game.state.title),
+      h('p', {}, t('play.lobby')),
+    ),
+    count,
+  );
   return {
     el,
     update: (s) => put(count, t('play.here', { n: Math.max(s.participants, 1) })),
@@ -41,13 +60,29 @@ function startingView() {
 }
 
 function pausedView() {
-  return { el: h('div', { class: 'hero' }, h('h1', {}, t('play.paused')), h('p', { class: 'muted' }, t('play.pausedSub'))), say: t('play.paused') };
+  return {
+    el: h('div', { class: 'hero' }, h('h1', {}, t('play.paused')), h('p', { class: 'muted' }, t('play.pausedSub'))),
+    say: t('play.paused'),
+  };
 }
 
 function head(question, ring) {
-  return h('div', { class: 'q-head' }, h('div', {},
-    h('div', { class: 'q-meta' }, t('q.number', { number: question.number, of: question.of })),
-    h('div', { class: 'small muted' }, question.type === 'poll' ? t('q.poll') : t('q.worth', { n: question.points }), question.type === 'multiple_choice' ? ` · ${t('q.several')}` : '')), ring?.el);
+  return h(
+    'div',
+    { class: 'q-head' },
+    h(
+      'div',
+      {},
+      h('div', { class: 'q-meta' }, t('q.number', { number: question.number, of: question.of })),
+      h(
+        'div',
+        { class: 'small muted' },
+        question.type === 'poll' ? t('q.poll') : t('q.worth', { n: question.points }),
+        question.type === 'multiple_choice' ? ` · ${t('q.several')}` : '',
+      ),
+    ),
+    ring?.el,
+  );
 }
 
 function questionView({ game, client, answers }) {
@@ -69,7 +104,15 @@ function questionView({ game, client, answers }) {
     control.input?.focus({ preventScroll: true });
   };
   const ring = countdown(client.clock, {
-    speak: true, onOpen: () => { open = true; draw(); }, onEnd: () => { over = true; refresh(); },
+    speak: true,
+    onOpen: () => {
+      open = true;
+      draw();
+    },
+    onEnd: () => {
+      over = true;
+      refresh();
+    },
   });
   const refresh = () => {
     const given = answers.status !== 'none' && answers.status !== 'refused';
@@ -93,10 +136,28 @@ function questionView({ game, client, answers }) {
 
 function statusOf(answers, client, over) {
   if (answers.status === 'recorded') {
-    return h('div', { class: 'done' }, h('strong', {}, '✓ ', t('answer.recorded')), ' ', over ? t('answer.waitResults') : t('answer.waitOthers'),
-      answers.receipt && h('div', { class: 'small' }, t('answer.receipt'), ' ', h('span', { class: 'mono' }, shortReceipt(answers.receipt))));
+    return h(
+      'div',
+      { class: 'done' },
+      h('strong', {}, '✓ ', t('answer.recorded')),
+      ' ',
+      over ? t('answer.waitResults') : t('answer.waitOthers'),
+      answers.receipt &&
+        h(
+          'div',
+          { class: 'small' },
+          t('answer.receipt'),
+          ' ',
+          h('span', { class: 'mono' }, shortReceipt(answers.receipt)),
+        ),
+    );
   }
-  if (answers.status === 'sending') return h('p', { class: 'note' }, client.state === 'open' && navigator.onLine ? t('answer.sending') : t('net.offlineKept'));
+  if (answers.status === 'sending')
+    return h(
+      'p',
+      { class: 'note' },
+      client.state === 'open' && navigator.onLine ? t('answer.sending') : t('net.offlineKept'),
+    );
   if (answers.status === 'refused') return h('p', { class: 'fault' }, explain(answers.error));
   if (over) return h('p', { class: 'note' }, t('answer.tooLate'));
   return '';
@@ -109,7 +170,14 @@ function makeControl(question, send) {
   if (question.type === 'multiple_choice') return multiControl(question, send);
   if (question.type === 'numeric' || question.type === 'short_text') return textControl(question, send);
   const list = choices(question);
-  const buttons = list.map((c) => h('button', { class: `tile ${c.cls}`, type: 'button', onclick: () => send(c.send) }, tab(c), h('span', { class: 'txt' }, c.text)));
+  const buttons = list.map((c) =>
+    h(
+      'button',
+      { class: `tile ${c.cls}`, type: 'button', onclick: () => send(c.send) },
+      tab(c),
+      h('span', { class: 'txt' }, c.text),
+    ),
+  );
   return {
     el: h('div', { class: 'tiles open', role: 'group', 'aria-label': t('q.choose') }, buttons),
     set(answer, fixed) {
@@ -141,7 +209,9 @@ function multiControl(question, send) {
   const list = choices(question);
   const boxes = list.map(() => h('input', { type: 'checkbox' }));
   const marks = list.map(() => h('span', { class: 'box', 'aria-hidden': 'true' }));
-  const tiles = list.map((c, i) => h('label', { class: `tile ${c.cls}` }, boxes[i], tab(c), h('span', { class: 'txt' }, c.text), marks[i]));
+  const tiles = list.map((c, i) =>
+    h('label', { class: `tile ${c.cls}` }, boxes[i], tab(c), h('span', { class: 'txt' }, c.text), marks[i]),
+  );
   const button = h('button', { class: 'btn primary big wide', type: 'submit' }, t('answer.submit'));
   const show = () => {
     boxes.forEach((b, i) => {
@@ -150,17 +220,30 @@ function multiControl(question, send) {
     });
     button.disabled = boxes[0]?.disabled || !boxes.some((b) => b.checked);
   };
-  const form = h('form', {
-    class: 'answer-form',
-    onchange: show,
-    onsubmit: (e) => { e.preventDefault(); send(list.filter((_, i) => boxes[i].checked).map((c) => c.send)); },
-  }, h('fieldset', { class: 'tiles open' }, h('legend', { class: 'sr' }, t('q.chooseSeveral')), tiles), button);
+  const form = h(
+    'form',
+    {
+      class: 'answer-form',
+      onchange: show,
+      onsubmit: (e) => {
+        e.preventDefault();
+        send(list.filter((_, i) => boxes[i].checked).map((c) => c.send));
+      },
+    },
+    h('fieldset', { class: 'tiles open' }, h('legend', { class: 'sr' }, t('q.chooseSeveral')), tiles),
+    button,
+  );
   show();
   return {
     el: form,
     set(answer, fixed) {
-      if (Array.isArray(answer)) boxes.forEach((b, i) => { b.checked = answer.map(String).includes(list[i].id); });
-      boxes.forEach((b) => { b.disabled = fixed; });
+      if (Array.isArray(answer))
+        boxes.forEach((b, i) => {
+          b.checked = answer.map(String).includes(list[i].id);
+        });
+      boxes.forEach((b) => {
+        b.disabled = fixed;
+      });
       show();
       tiles.forEach((el, i) => el.classList.toggle('faded', fixed && !boxes[i].checked));
       button.hidden = fixed;
@@ -177,8 +260,13 @@ function textControl(question, send) {
   const numeric = question.type === 'numeric';
   const fault = h('p', { class: 'fault', role: 'alert', hidden: true });
   const input = h('input', {
-    type: 'text', inputmode: numeric ? 'decimal' : 'text', maxlength: numeric ? 40 : 200, autocomplete: 'off', spellcheck: 'false',
-    'aria-label': numeric ? t('answer.number') : t('answer.text'), placeholder: numeric ? t('answer.number') : t('answer.text'),
+    type: 'text',
+    inputmode: numeric ? 'decimal' : 'text',
+    maxlength: numeric ? 40 : 200,
+    autocomplete: 'off',
+    spellcheck: 'false',
+    'aria-label': numeric ? t('answer.number') : t('answer.text'),
+    placeholder: numeric ? t('answer.number') : t('answer.text'),
   });
   const button = h('button', { class: 'btn primary big wide', type: 'submit' }, t('answer.submit'));
   const submit = (event) => {
@@ -212,16 +300,32 @@ const outcomeSigns = { correct: '✓', partial: '◐', wrong: '✗', none: '–'
 
 function outcomeBox(rank) {
   const outcome = rank.outcome ?? 'none';
-  return h('div', { class: `outcome ${outcome} rise` }, h('div', { class: 'sign', 'aria-hidden': 'true' }, outcomeSigns[outcome] ?? '–'), h('h1', {}, t(`outcome.${outcome}`)),
-    outcome !== 'poll' && h('p', { class: 'points num' }, rank.points ? `+${t('points', { n: rank.points })}` : t('points', { n: 0 })),
-    rank.streak > 1 && h('p', { class: 'small' }, h('span', { 'aria-hidden': 'true' }, '★ '), t('streak', { n: rank.streak })));
+  return h(
+    'div',
+    { class: `outcome ${outcome} rise` },
+    h('div', { class: 'sign', 'aria-hidden': 'true' }, outcomeSigns[outcome] ?? '–'),
+    h('h1', {}, t(`outcome.${outcome}`)),
+    outcome !== 'poll' &&
+      h('p', { class: 'points num' }, rank.points ? `+${t('points', { n: rank.points })}` : t('points', { n: 0 })),
+    rank.streak > 1 &&
+      h('p', { class: 'small' }, h('span', { 'aria-hidden': 'true' }, '★ '), t('streak', { n: rank.streak })),
+  );
 }
 
 function standing(rank) {
-  return h('dl', { class: 'standing' },
+  return h(
+    'dl',
+    { class: 'standing' },
     h('div', {}, h('dt', {}, t('rank.place')), h('dd', {}, t('rank.of', { rank: rank.rank, of: rank.of }))),
     h('div', {}, h('dt', {}, t('rank.score')), h('dd', {}, fmt(rank.score))),
-    rank.behind > 0 && h('div', {}, h('dt', {}, t('rank.behind', { name: rank.ahead || t('rank.next') })), h('dd', {}, fmt(rank.behind))));
+    rank.behind > 0 &&
+      h(
+        'div',
+        {},
+        h('dt', {}, t('rank.behind', { name: rank.ahead || t('rank.next') })),
+        h('dd', {}, fmt(rank.behind)),
+      ),
+  );
 }
 
 function resultsView({ game, answers }) {
@@ -239,9 +343,23 @@ function resultsView({ game, answers }) {
       drawn = now;
       put(top, r ? outcomeBox(r) : h('div', { class: 'ready' }, h('h1', {}, t('play.adding'))));
       put(place, r && standing(r));
-      if (r) announce(`${t(`outcome.${r.outcome}`)}. ${t('points', { n: r.points })}. ${t('rank.sentence', { rank: r.rank, of: r.of })}`);
-      put(details, q && h('div', { class: 'card' }, h('h2', {}, q.text), ownAndRight(q, s.results, answers), distribution(q, s.results),
-        s.results.explanation && h('p', { class: 'small' }, h('strong', {}, t('results.why') + ' '), s.results.explanation)));
+      if (r)
+        announce(
+          [t(`outcome.${r.outcome}`), t('points', { n: r.points }), t('rank.sentence', { rank: r.rank, of: r.of })].join('. '),
+        );
+      put(
+        details,
+        q &&
+          h(
+            'div',
+            { class: 'card' },
+            h('h2', {}, q.text),
+            ownAndRight(q, s.results, answers),
+            distribution(q, s.results),
+            s.results.explanation &&
+              h('p', { class: 'small' }, h('strong', {}, t('results.why') + ' '), s.results.explanation),
+          ),
+      );
     },
   };
 }
@@ -254,11 +372,27 @@ function ownAndRight(question, results, answers) {
     const key = new Set(results.key ?? []);
     const mine = new Set((Array.isArray(given) ? given : [given]).filter((v) => v !== undefined).map(String));
     const shown = list.filter((c) => key.has(c.id) || mine.has(c.id));
-    return h('ul', { class: 'tiles' }, shown.map((c) => stillTile(c, graded && key.has(c.id) ? 'right' : '',
-      [graded && key.has(c.id) && `✓ ${t('results.right')}`, mine.has(c.id) && t('results.yours')].filter(Boolean).join(' · '))));
+    return h(
+      'ul',
+      { class: 'tiles' },
+      shown.map((c) =>
+        stillTile(
+          c,
+          graded && key.has(c.id) ? 'right' : '',
+          [graded && key.has(c.id) && `✓ ${t('results.right')}`, mine.has(c.id) && t('results.yours')]
+            .filter(Boolean)
+            .join(' · '),
+        ),
+      ),
+    );
   }
-  return h('dl', {}, h('dt', { class: 'muted' }, t('results.accepted')), h('dd', {}, (results.key ?? []).join(' · ') || '–'),
-    given !== undefined && [h('dt', { class: 'muted' }, t('results.yourAnswer')), h('dd', {}, String(given))]);
+  return h(
+    'dl',
+    {},
+    h('dt', { class: 'muted' }, t('results.accepted')),
+    h('dd', {}, (results.key ?? []).join(' · ') || '–'),
+    given !== undefined && [h('dt', { class: 'muted' }, t('results.yourAnswer')), h('dd', {}, String(given))],
+  );
 }
 
 function boardView({ game, me }) {
@@ -284,8 +418,20 @@ function endView(app) {
   if (place > 0 && place <= 3) confetti();
   const text = place ? t(place <= 3 ? 'end.top' : 'end.place', { place, of: own.of ?? s.participants }) : t('end.over');
   return {
-    el: h('section', {}, h('div', { class: 'hero' }, h('h1', {}, text), own && h('p', { class: 'points num' }, t('points', { n: own.score })), h('p', { class: 'muted' }, s.title)),
-      podium(top), top.length > 3 && board({ ...s, before: null }, me, 10), h('p', { class: 'center' }, h('a', { class: 'btn', href: '/' }, t('end.again')))),
+    el: h(
+      'section',
+      {},
+      h(
+        'div',
+        { class: 'hero' },
+        h('h1', {}, text),
+        own && h('p', { class: 'points num' }, t('points', { n: own.score })),
+        h('p', { class: 'muted' }, s.title),
+      ),
+      podium(top),
+      top.length > 3 && board({ ...s, before: null }, me, 10),
+      h('p', { class: 'center' }, h('a', { class: 'btn', href: '/' }, t('end.again'))),
+    ),
     say: text,
   };
 }
@@ -293,8 +439,13 @@ function endView(app) {
 function stoppedView({ code, text }) {
   const known = { 4200: 'banned', 4201: 'revoked', 4202: 'kicked', 4203: 'session', closed: 'closed' }[code];
   return {
-    el: h('div', { class: 'hero narrow' }, h('h1', {}, t(`stop.${known ?? 'other'}`)), h('p', { class: 'muted' }, text ?? t(`stop.${known ?? 'other'}Sub`)),
-      h('p', {}, h('a', { class: 'btn primary', href: '/' }, t('stop.home')))),
+    el: h(
+      'div',
+      { class: 'hero narrow' },
+      h('h1', {}, t(`stop.${known ?? 'other'}`)),
+      h('p', { class: 'muted' }, text ?? t(`stop.${known ?? 'other'}Sub`)),
+      h('p', {}, h('a', { class: 'btn primary', href: '/' }, t('stop.home'))),
+    ),
     say: t(`stop.${known ?? 'other'}`),
   };
 }

@@ -14,7 +14,7 @@ else main();
 function main() {
   const client = connect(tokens, playSlot);
   const room = client.join(tokens.room);
-  const answers = new Answers(room, tokens.room, () => render('answer'));
+  const answers = new Answers(room, tokens.room, () => network());
   const game = new Game(room, (state, why) => {
     if (why === 'snapshot' || why === 'resumed') answers.restore(state);
     if (state.question) answers.at(state.question.number);
@@ -25,7 +25,11 @@ function main() {
   let view = null;
   let chatOpen = false;
   const stage = h('div', { class: 'stage' });
-  const redrawHeader = mountHeader(() => [h('span', { class: 'who' }, app.name), h('span', { class: 'grow' }), chatButton()]);
+  const redrawHeader = mountHeader(() => [
+    h('span', { class: 'who' }, app.name),
+    h('span', { class: 'grow' }),
+    chatButton(),
+  ]);
 
   function makeChat() {
     const c = new Chat(room, { me: tokens.user, onUnread: () => redrawHeader(), onClose: () => toggleChat(false) });
@@ -35,9 +39,20 @@ function main() {
   }
 
   function chatButton() {
-    if (matchMedia('(min-width: 64rem)').matches) return [];
-    return h('button', { class: 'btn quiet', type: 'button', id: 'chat-button', 'aria-expanded': String(chatOpen), onclick: () => toggleChat(!chatOpen) },
-      t('chat.title'), chat.unread > 0 && h('span', { class: 'badge' }, String(chat.unread), h('span', { class: 'sr' }, ' ' + t('chat.unread'))));
+    if (app.ended || matchMedia('(min-width: 64rem)').matches) return [];
+    return h(
+      'button',
+      {
+        class: 'btn quiet',
+        type: 'button',
+        id: 'chat-button',
+        'aria-expanded': String(chatOpen),
+        onclick: () => toggleChat(!chatOpen),
+      },
+      t('chat.title'),
+      chat.unread > 0 &&
+        h('span', { class: 'badge' }, String(chat.unread), h('span', { class: 'sr' }, ' ' + t('chat.unread'))),
+    );
   }
 
   function toggleChat(open) {
@@ -79,7 +94,9 @@ function main() {
   addEventListener('online', network);
   client.on('stopped', (why) => finish(why.code));
   room.on('room:kicked', () => finish(4202));
-  room.on('room:closed', () => { if (game.state.phase !== 'ended') finish('closed'); });
+  room.on('room:closed', () => {
+    if (game.state.phase !== 'ended') finish('closed');
+  });
   room.on('refused', (error) => finish(error.code, explain(error)));
 
   function finish(code, text) {
@@ -88,6 +105,8 @@ function main() {
     banner('');
     if (code !== 'closed') playSlot.clear();
     client.close();
+    toggleChat(false);
+    chat.el.hidden = true;
     render('stopped');
   }
 

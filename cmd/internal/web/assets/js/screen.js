@@ -11,8 +11,15 @@ const store = slot('screen');
 const pinOf = () => (params.get('pin') ?? '').replace(/[^\w]/g, '');
 const main = byId('main');
 let head = { title: '', pin: '' };
-const redrawHeader = mountHeader(() => head.pin
-  ? [h('span', { class: 'screen-title' }, head.title), h('span', { class: 'grow' }), h('span', { class: 'screen-join' }, location.host, ' · PIN ', h('strong', { class: 'mono' }, head.pin))] : []);
+const redrawHeader = mountHeader(() =>
+  head.pin
+    ? [
+        h('span', { class: 'screen-title' }, head.title),
+        h('span', { class: 'grow' }),
+        h('span', { class: 'screen-join' }, location.host, ' · PIN ', h('strong', { class: 'mono' }, head.pin)),
+      ]
+    : [],
+);
 
 start();
 
@@ -34,10 +41,31 @@ async function start() {
 }
 
 function askPin(fault) {
-  const input = h('input', { class: 'pin-input', type: 'text', inputmode: 'numeric', name: 'pin', id: 'pin', maxlength: 12, autocomplete: 'off' });
-  const submit = (event) => { event.preventDefault(); location.assign(`/screen?pin=${encodeURIComponent(input.value.trim())}`); };
-  put(main, h('form', { class: 'card narrow', onsubmit: submit }, h('h1', {}, t('screen.open')), h('label', { class: 'field', for: 'pin' }, t('home.pin')), input,
-    fault && h('p', { class: 'fault', role: 'alert' }, fault), h('p', {}, h('button', { class: 'btn primary big wide', type: 'submit' }, t('screen.go')))));
+  const input = h('input', {
+    class: 'pin-input',
+    type: 'text',
+    inputmode: 'numeric',
+    name: 'pin',
+    id: 'pin',
+    maxlength: 12,
+    autocomplete: 'off',
+  });
+  const submit = (event) => {
+    event.preventDefault();
+    location.assign(`/screen?pin=${encodeURIComponent(input.value.trim())}`);
+  };
+  put(
+    main,
+    h(
+      'form',
+      { class: 'card narrow', onsubmit: submit },
+      h('h1', {}, t('screen.open')),
+      h('label', { class: 'field', for: 'pin' }, t('home.pin')),
+      input,
+      fault && h('p', { class: 'fault', role: 'alert' }, fault),
+      h('p', {}, h('button', { class: 'btn primary big wide', type: 'submit' }, t('screen.go'))),
+    ),
+  );
   input.focus();
 }
 
@@ -56,17 +84,24 @@ function run(tokens, pin) {
   function fetchNames() {
     if (asked || !['lobby', 'connecting'].includes(game.state.phase)) return;
     asked = true;
-    setTimeout(async () => {
-      asked = false;
-      if (game.state.phase !== 'lobby' || !room.joined) return;
-      try {
-        const reply = await room.request('room:presence', { mode: 'page', limit: 100 });
-        const list = (reply.members ?? []).filter((m) => m.role === 'participant');
-        put(names, list.map((m) => h('li', {}, m.name)), reply.next && h('li', { class: 'muted' }, '…'));
-      } catch {
-        // The next change asks again.
-      }
-    }, names.childElementCount ? 2000 : 100);
+    setTimeout(
+      async () => {
+        asked = false;
+        if (game.state.phase !== 'lobby' || !room.joined) return;
+        try {
+          const reply = await room.request('room:presence', { mode: 'page', limit: 100 });
+          const list = (reply.members ?? []).filter((m) => m.role === 'participant');
+          put(
+            names,
+            list.map((m) => h('li', {}, m.name)),
+            reply.next && h('li', { class: 'muted' }, '…'),
+          );
+        } catch {
+          // The next change asks again.
+        }
+      },
+      names.childElementCount ? 2000 : 100,
+    );
   }
 
   function draw(s, why) {
@@ -94,9 +129,20 @@ function run(tokens, pin) {
     if (s.phase === 'ended') {
       const top = s.leaderboard?.top ?? [];
       if (top.length) confetti();
-      return [h('h1', { class: 'center' }, t('end.title')), podium(top), top.length > 3 && board({ ...s, before: null }, '', 8)];
+      return [
+        h('h1', { class: 'center' }, t('end.title')),
+        podium(top),
+        top.length > 3 && board({ ...s, before: null }, '', 8),
+      ];
     }
-    if (s.phase === 'paused') return h('div', { class: 'hero' }, h('h1', {}, t('play.paused')), h('p', { class: 'muted' }, t('play.pausedSub')), s.question && h('p', {}, s.question.text));
+    if (s.phase === 'paused')
+      return h(
+        'div',
+        { class: 'hero' },
+        h('h1', {}, t('play.paused')),
+        h('p', { class: 'muted' }, t('play.pausedSub')),
+        s.question && h('p', {}, s.question.text),
+      );
     if (!s.question) return h('div', { class: 'hero' }, h('h1', {}, t('play.starting')));
     if (s.phase === 'results' && s.results) return results(s);
     if (s.phase === 'leaderboard') return [h('h1', {}, t('board.title')), board(s, '', 8)];
@@ -104,8 +150,27 @@ function run(tokens, pin) {
   }
 
   function lobby(s, nowPin) {
-    return [h('div', { class: 'screen-lobby' }, h('div', {}, h('p', { class: 'muted' }, t('host.joinAt')), h('p', { class: 'screen-host' }, location.host), h('p', { class: 'muted' }, t('home.pin')), h('p', { class: 'screen-pin' }, nowPin)),
-      h('img', { class: 'screen-qr', src: `/api/v1/pins/${encodeURIComponent(nowPin)}/qr.svg`, alt: t('host.qr', { url: `${location.origin}/join?pin=${nowPin}` }) })), here, names];
+    return [
+      h(
+        'div',
+        { class: 'screen-lobby' },
+        h(
+          'div',
+          {},
+          h('p', { class: 'muted' }, t('host.joinAt')),
+          h('p', { class: 'screen-host' }, location.host),
+          h('p', { class: 'muted' }, t('home.pin')),
+          h('p', { class: 'screen-pin' }, nowPin),
+        ),
+        h('img', {
+          class: 'screen-qr',
+          src: `/api/v1/pins/${encodeURIComponent(nowPin)}/qr.svg`,
+          alt: t('host.qr', { url: `${location.origin}/join?pin=${nowPin}` }),
+        }),
+      ),
+      here,
+      names,
+    ];
   }
 
   function question(s) {
@@ -113,23 +178,72 @@ function run(tokens, pin) {
     const answers = h('div', { class: 'screen-answers' });
     const list = choices(q);
     ring = countdown(client.clock, {
-      onOpen: () => put(answers, list.length ? h('ul', { class: 'tiles open' }, list.map((c) => stillTile(c))) : h('p', { class: 'ready' }, t(q.type === 'numeric' ? 'screen.number' : 'screen.text'))),
+      onOpen: () =>
+        put(
+          answers,
+          list.length
+            ? h(
+                'ul',
+                { class: 'tiles open' },
+                list.map((c) => stillTile(c)),
+              )
+            : h('p', { class: 'ready' }, t(q.type === 'numeric' ? 'screen.number' : 'screen.text')),
+        ),
     });
     put(answers, h('p', { class: 'ready' }, t('screen.ready')));
-    return [h('div', { class: 'q-head' }, h('div', {}, h('p', { class: 'q-meta' }, t('q.number', { number: q.number, of: q.of }), q.type === 'multiple_choice' ? ` · ${t('q.several')}` : ''), h('h1', { class: 'q-text' }, q.text)), ring.el), answers, progress.el];
+    return [
+      h(
+        'div',
+        { class: 'q-head' },
+        h(
+          'div',
+          {},
+          h(
+            'p',
+            { class: 'q-meta' },
+            t('q.number', { number: q.number, of: q.of }),
+            q.type === 'multiple_choice' ? ` · ${t('q.several')}` : '',
+          ),
+          h('h1', { class: 'q-text' }, q.text),
+        ),
+        ring.el,
+      ),
+      answers,
+      progress.el,
+    ];
   }
 
   function results(s) {
     const r = s.results;
-    return [h('p', { class: 'q-meta' }, t('q.number', { number: r.number, of: s.question.of })), h('h1', { class: 'q-text' }, s.question.text), distribution(s.question, r),
-      ['numeric', 'short_text'].includes(r.type) && h('p', { class: 'key' }, h('strong', {}, t('results.accepted'), ': '), (r.key ?? []).join(' · ')),
-      r.type !== 'poll' && h('p', {}, h('span', { class: 'pill good' }, '✓ ', t('results.summary', { n: r.answered, correct: r.correct }))), r.explanation && h('p', { class: 'note' }, r.explanation)];
+    return [
+      h('p', { class: 'q-meta' }, t('q.number', { number: r.number, of: s.question.of })),
+      h('h1', { class: 'q-text' }, s.question.text),
+      distribution(s.question, r),
+      ['numeric', 'short_text'].includes(r.type) &&
+        h('p', { class: 'key' }, h('strong', {}, t('results.accepted'), ': '), (r.key ?? []).join(' · ')),
+      r.type !== 'poll' &&
+        h(
+          'p',
+          {},
+          h('span', { class: 'pill good' }, '✓ ', t('results.summary', { n: r.answered, correct: r.correct })),
+        ),
+      r.explanation && h('p', { class: 'note' }, r.explanation),
+    ];
   }
 
-  const redraw = () => { view = ''; draw(game.state); };
+  const redraw = () => {
+    view = '';
+    draw(game.state);
+  };
   const away = () => banner(client.state === 'waiting' || client.state === 'connecting' ? t('screen.offline') : '');
-  client.on('state', (now) => { if (now === 'open') banner(''); else setTimeout(away, 1500); });
-  const halt = (text) => { store.clear(); askPin(text); };
+  client.on('state', (now) => {
+    if (now === 'open') banner('');
+    else setTimeout(away, 1500);
+  });
+  const halt = (text) => {
+    store.clear();
+    askPin(text);
+  };
   client.on('stopped', () => halt(t('stop.other')));
   room.on('refused', (error) => halt(explain(error)));
   document.addEventListener('language', redraw);

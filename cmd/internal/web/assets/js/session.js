@@ -22,7 +22,11 @@ function write(key, value) {
 }
 
 /** A place in the tab's storage. */
-export const slot = (name) => ({ get: () => read(`lectern.${name}`), set: (v) => write(`lectern.${name}`, v), clear: () => write(`lectern.${name}`, null) });
+export const slot = (name) => ({
+  get: () => read(`lectern.${name}`),
+  set: (v) => write(`lectern.${name}`, v),
+  clear: () => write(`lectern.${name}`, null),
+});
 
 export const playSlot = slot('play');
 export const hostSlot = slot('host');
@@ -39,6 +43,8 @@ export function connect(tokens, store) {
   const client = new Client({ url: socketURL(), tokens, renew: (old) => api.refresh(old) });
   client.on('tokens', (fresh) => store?.set({ ...store.get(), ...fresh }));
   addEventListener('online', () => client.wake());
-  document.addEventListener('visibilitychange', () => { if (!document.hidden) client.wake(); });
+  document.addEventListener('visibilitychange', () => {
+    if (!document.hidden) client.wake();
+  });
   return client;
 }
