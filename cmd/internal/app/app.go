@@ -116,7 +116,11 @@ func OpenStore(ctx context.Context, cfg *config.Config, readOnly bool) (persist.
 	if kind == "memory" {
 		return mem.New(time.Now), nil
 	}
-	return sqlite.Open(ctx, sqlite.Config{Path: path, Synchronous: cfg.SQLite.Sync, ReadOnly: readOnly})
+	store, err := sqlite.Open(ctx, sqlite.Config{Path: path, Synchronous: cfg.SQLite.Sync, ReadOnly: readOnly})
+	if err != nil {
+		return nil, err // not store: an interface that holds a nil *sqlite.Store is not nil
+	}
+	return store, nil
 }
 
 // startRooms starts the journal, the loader and the shards, and brings back the rooms that were alive.
