@@ -8,8 +8,9 @@ import { answerSlot } from './session.js';
  * status: none | sending | recorded | refused
  */
 export class Answers {
-  constructor(room, roomId, changed) {
-    Object.assign(this, { room, roomId, changed });
+  /** untilOpen gives the milliseconds after which a refused answer may be tried again, null for never. */
+  constructor(room, roomId, changed, untilOpen) {
+    Object.assign(this, { room, roomId, changed, untilOpen });
     this.reset(0);
   }
 
@@ -61,6 +62,12 @@ export class Answers {
       Object.assign(this, { status: 'recorded', receipt: reply.receipt });
     } catch (error) {
       if (this.number !== number) return;
+      // A server that came back opens the question anew after a short lead: the kept answer is early then, not late.
+      const again = error.code === 'question_closed' ? this.untilOpen() : null;
+      if (again !== null) {
+        setTimeout(() => this.resend(number, answer, key), again);
+        return;
+      }
       const known = error.code === 'already_answered';
       Object.assign(this, { status: known ? 'recorded' : 'refused', error: known ? null : error });
       // A faulty answer can be put right; one that came too late can't.
@@ -68,5 +75,11 @@ export class Answers {
     }
     answerSlot.clear();
     this.changed();
+  }
+
+  resend(number, answer, key) {
+    if (this.number !== number || this.status !== 'sending') return;
+    this.status = 'none';
+    this.send(answer, key);
   }
 }

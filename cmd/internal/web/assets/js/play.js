@@ -14,7 +14,17 @@ else main();
 function main() {
   const client = connect(tokens, playSlot);
   const room = client.join(tokens.room);
-  const answers = new Answers(room, tokens.room, () => network());
+  const answers = new Answers(
+    room,
+    tokens.room,
+    () => network(),
+    () => {
+      const { question, phase } = game.state;
+      if (phase === 'paused') return 1000;
+      const lead = (question?.opensAt ?? 0) - client.clock.now();
+      return phase === 'open' && lead > -500 ? Math.max(lead, 0) + 150 : null;
+    },
+  );
   const game = new Game(room, (state, why) => {
     if (why === 'snapshot' || why === 'resumed') answers.restore(state);
     if (state.question) answers.at(state.question.number);
