@@ -24,7 +24,10 @@ func lines(n int, format string) string {
 }
 
 var importCases = []planted{
-	{"imports", "netpoll/a.go", `package netpoll; import _ "lectern/protocol/wire"`, "netpoll must not import protocol/wire"},
+	{
+		"imports", "netpoll/a.go",
+		`package netpoll; import _ "lectern/protocol/wire"`, "netpoll must not import protocol/wire",
+	},
 	{"imports", "netpoll/a_test.go", `package netpoll; import _ "lectern/rooms"`, "must not import rooms"},
 	{"imports", "netpoll/simnet/a.go", `package simnet; import _ "lectern/netpoll/frame"`, ""},
 	{"imports", "protocol/ws/a.go", `package ws; import _ "lectern/netpoll"`, "protocol must not import netpoll"},
@@ -61,7 +64,10 @@ var importCases = []planted{
 	{"homes", "bench/client/a.go", `package client; import _ "github.com/gobwas/ws"`, "has its home in protocol/ws"},
 	{"homes", "protocol/wsx/a.go", `package wsx; import _ "github.com/gobwas/ws"`, "has its home in protocol/ws"},
 	{"homes", "persist/mem/a.go", `package mem; import _ "modernc.org/sqlite"`, "has its home in persist/sqlite"},
-	{"homes", "cmd/internal/api/a.go", `package api; import _ "github.com/golang-jwt/jwt/v5"`, "has its home in rooms/auth"},
+	{
+		"homes", "cmd/internal/api/a.go",
+		`package api; import _ "github.com/golang-jwt/jwt/v5"`, "has its home in rooms/auth",
+	},
 	{"homes", "rooms/a.go", `package rooms; import _ "example.org/new"`, "has no home"},
 	{"homes", "rooms/a.go", `package rooms; import _ "pgregory.net/rapid"`, "is for tests"},
 	{"homes", "rooms/a_test.go", `package rooms; import _ "pgregory.net/rapid"`, ""},
@@ -98,11 +104,20 @@ var shapeCases = []planted{
 	},
 
 	{"documented", "rooms/a.go", "// Package rooms.\npackage rooms\nfunc Open() {}", "Open has no comment"},
-	{"documented", "rooms/a.go", "// Package rooms.\npackage rooms\n// T is.\ntype T int\nfunc (t *T) Open() {}", "Open has no comment"},
-	{"documented", "rooms/a.go", "// Package rooms.\npackage rooms\n// T is.\ntype T[K any] int\nfunc (t *T[K]) Open() {}", "Open"},
+	{
+		"documented", "rooms/a.go",
+		"// Package rooms.\npackage rooms\n// T is.\ntype T int\nfunc (t *T) Open() {}", "Open has no comment",
+	},
+	{
+		"documented", "rooms/a.go",
+		"// Package rooms.\npackage rooms\n// T is.\ntype T[K any] int\nfunc (t *T[K]) Open() {}", "Open",
+	},
 	{"documented", "rooms/a.go", "// Package rooms.\npackage rooms\ntype t int\nfunc (t) Open() {}\nfunc shut() {}", ""},
 	{"documented", "rooms/a.go", "// Package rooms.\npackage rooms\ntype T struct{}", "type T has no comment"},
-	{"documented", "rooms/a.go", "// Package rooms.\npackage rooms\n// All.\ntype (\nT struct{}\n)", "type T has no comment"},
+	{
+		"documented", "rooms/a.go",
+		"// Package rooms.\npackage rooms\n// All.\ntype (\nT struct{}\n)", "type T has no comment",
+	},
 	{"documented", "rooms/a.go", "// Package rooms.\npackage rooms\nconst Max = 1", "Max has no comment"},
 	{"documented", "rooms/a.go", "// Package rooms.\npackage rooms\n// Limits.\nconst (\nMax = 1\nMin = 0\n)", ""},
 	{"documented", "rooms/a.go", "// Package rooms.\npackage rooms\nvar (\nA = 1 // the first\n)", ""},
@@ -160,12 +175,21 @@ var callCases = []planted{
 }
 
 var textCases = []planted{
-	{"sql", "persist/sqlite/a.go", `package s; func f() { db.ExecContext(ctx, "DELETE FROM a WHERE b = "+b) }`, "constant"},
+	{
+		"sql", "persist/sqlite/a.go",
+		`package s; func f() { db.ExecContext(ctx, "DELETE FROM a WHERE b = "+b) }`, "constant",
+	},
 	{"sql", "persist/sqlite/a.go", `package s; func f() { db.Query(fmt.Sprintf("SELECT %s", b)) }`, "query"},
 	{"sql", "persist/sqlite/a.go", `package s; func f() { q := "SELECT " + b; _ = q }`, "joined from pieces"},
-	{"sql", "persist/sqlite/a.go", `package s; func f() { q := fmt.Sprintf("UPDATE a SET b = %s", b); _ = q }`, "a formatted query"},
+	{
+		"sql", "persist/sqlite/a.go",
+		`package s; func f() { q := fmt.Sprintf("UPDATE a SET b = %s", b); _ = q }`, "a formatted query",
+	},
 	{"sql", "persist/sqlite/a.go", `package s; func f() { q := g(); db.QueryContext(ctx, q) }`, "must be constant"},
-	{"sql", "persist/sqlite/a.go", `package s; func f(q string) { db.Query(q) }; func g() { f("SELECT " + x) }`, "must be constant"},
+	{
+		"sql", "persist/sqlite/a.go",
+		`package s; func f(q string) { db.Query(q) }; func g() { f("SELECT " + x) }`, "must be constant",
+	},
 	{
 		"sql", "persist/sqlite/a.go",
 		`package s; func f(q string) { db.Query(q) }; func h(q string) { f(q) }; func g() { h(x()) }`, "must be constant",
