@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -119,6 +120,9 @@ func greet(out io.Writer, a *app.App, cfg *config.Config) {
 	fmt.Fprintf(out, "Lectern listens on %s\n", a.Addr())
 	fmt.Fprintf(out, "  pages      %s/\n", base)
 	fmt.Fprintf(out, "  WebSocket  ws%s/ws\n", strings.TrimPrefix(base, "http"))
+	if lan := lanAddr(a.Addr()); lan != "" {
+		fmt.Fprintf(out, "  other machines reach it at http://%s/ (host with this address too: the QR code leads to it)\n", lan)
+	}
 	if admin := a.AdminAddr(); admin != nil {
 		fmt.Fprintf(out, "  admin      http://%s/\n", reachable(admin))
 	}
@@ -139,4 +143,22 @@ func reachable(addr net.Addr) string {
 		return addr.String()
 	}
 	return fmt.Sprintf("localhost:%d", tcp.Port)
+}
+
+// lanAddr is the first address that other machines can use, when the server listens on all of them.
+func lanAddr(addr net.Addr) string {
+	tcp, ok := addr.(*net.TCPAddr)
+	if !ok || tcp.IP != nil && !tcp.IP.IsUnspecified() {
+		return ""
+	}
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		return ""
+	}
+	for _, a := range addrs {
+		if ip, ok := a.(*net.IPNet); ok && ip.IP.To4() != nil && ip.IP.IsGlobalUnicast() {
+			return net.JoinHostPort(ip.IP.String(), strconv.Itoa(tcp.Port))
+		}
+	}
+	return ""
 }

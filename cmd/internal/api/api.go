@@ -202,6 +202,12 @@ func op(method, path, id, summary string, tags ...string) huma.Operation {
 	}
 }
 
+// rawBody takes the body as it comes: it is judged by the same code that judges it on the WebSocket.
+func rawBody(o huma.Operation) huma.Operation {
+	o.SkipValidateBody = true
+	return o
+}
+
 func secured(o huma.Operation) huma.Operation {
 	o.Security = []map[string][]string{{"bearer": {}}}
 	return o

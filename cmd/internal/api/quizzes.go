@@ -48,14 +48,15 @@ type fileReply struct {
 func (a *API) registerQuizzes(h huma.API) {
 	const tag = "quizzes"
 	huma.Register(h, secured(op(http.MethodGet, "/api/v1/quizzes", "quizzes", "The caller's quizzes", tag)), a.listQuizzes)
-	huma.Register(h, secured(op(http.MethodPost, "/api/v1/quizzes", "add-quiz", "Store a quiz", tag)), a.addQuiz)
+	huma.Register(h, rawBody(secured(op(http.MethodPost, "/api/v1/quizzes", "add-quiz", "Store a quiz", tag))), a.addQuiz)
 	huma.Register(h, secured(op(http.MethodGet, "/api/v1/quizzes/{id}", "quiz", "A quiz with its key", tag)), a.getQuiz)
-	huma.Register(h, secured(op(http.MethodPut, "/api/v1/quizzes/{id}", "put-quiz", "Replace a quiz", tag)), a.putQuiz)
+	huma.Register(h, rawBody(secured(op(http.MethodPut, "/api/v1/quizzes/{id}", "put-quiz", "Replace a quiz", tag))),
+		a.putQuiz)
 	huma.Register(h, secured(op(http.MethodDelete, "/api/v1/quizzes/{id}", "delete-quiz", "Delete a quiz", tag)), a.deleteQuiz)
 	huma.Register(h, secured(op(http.MethodGet, "/api/v1/quizzes/{id}/export", "export-quiz", "A quiz as a file", tag)),
 		a.exportQuiz)
-	preview := secured(op(http.MethodPost, "/api/v1/import", "import-preview",
-		"Read a question file: what is good and what is faulty; stores nothing", tag))
+	preview := rawBody(secured(op(http.MethodPost, "/api/v1/import", "import-preview",
+		"Read a question file: what is good and what is faulty; stores nothing", tag)))
 	preview.MaxBodyBytes = importBytesMax
 	huma.Register(h, preview, a.importPreview)
 }

@@ -30,11 +30,14 @@ type pinReply struct{ Body *rooms.Info }
 
 type sessionReply struct{ Body *wire.QuizCreateReply }
 
+// sessionInfo is one session. PIN, title and phase are there while its room is alive.
 type sessionInfo struct {
-	Room      string `json:"room"`
-	CreatedAt int64  `json:"createdAt"`
-	ClosedAt  int64  `json:"closedAt,omitempty"`
-	Title     string `json:"title,omitempty"`
+	Room      string         `json:"room"`
+	CreatedAt int64          `json:"createdAt"`
+	ClosedAt  int64          `json:"closedAt,omitempty"`
+	PIN       string         `json:"pin,omitempty"`
+	Title     string         `json:"title,omitempty"`
+	Phase     wire.QuizPhase `json:"phase,omitempty"`
 }
 
 type sessionList struct{ Body []sessionInfo }
@@ -50,8 +53,8 @@ func (a *API) registerSessions(h huma.API) {
 	huma.Register(h, op(http.MethodGet, "/api/v1/config", "config", "What this server offers", tag), a.config)
 	huma.Register(h, op(http.MethodGet, "/api/v1/pins/{pin}", "pin", "The game behind a PIN", tag), a.pin)
 	huma.Register(h, op(http.MethodGet, "/api/v1/pins/{pin}/qr.svg", "qr", "A QR code that leads to the game", tag), a.qr)
-	huma.Register(h, secured(op(http.MethodPost, "/api/v1/sessions", "start-session", "Open a room for a quiz", tag)),
-		a.startSession)
+	start := op(http.MethodPost, "/api/v1/sessions", "start-session", "Open a room for a quiz", tag)
+	huma.Register(h, rawBody(secured(start)), a.startSession)
 	huma.Register(h, secured(op(http.MethodGet, "/api/v1/sessions", "sessions", "The caller's sessions", tag)), a.sessions)
 	huma.Register(h, secured(op(http.MethodGet, "/api/v1/sessions/{room}/results", "results", "Results of a session", tag)),
 		a.results)
@@ -123,8 +126,21 @@ func (a *API) sessions(ctx context.Context, in *struct{ Bearer }) (*sessionList,
 	list := &sessionList{Body: make([]sessionInfo, len(infos))}
 	for i, r := range infos {
 		list.Body[i] = sessionInfo{Room: r.Room, CreatedAt: r.CreatedAt, ClosedAt: r.ClosedAt}
+		if r.ClosedAt == 0 {
+			a.describe(ctx, &list.Body[i])
+		}
 	}
 	return list, nil
+}
+
+// describe asks a room that is alive for what can be said of it.
+func (a *API) describe(ctx context.Context, s *sessionInfo) {
+	data, refused := a.Gateway.Call(ctx, rooms.Command{
+		Room: s.Room, From: effect.Caller{Role: wire.RoleObserver}, Body: &rooms.InfoQuery{},
+	})
+	if info, ok := data.(*rooms.Info); ok && refused == nil {
+		s.PIN, s.Title, s.Phase = info.PIN, info.Title, info.Phase
+	}
 }
 
 func (a *API) results(ctx context.Context, in *resultsRequest) (*fileReply, error) {

@@ -9,6 +9,7 @@ import (
 
 	"lectern/protocol/quizfile"
 	"lectern/protocol/wire"
+	"lectern/rooms"
 	"lectern/rooms/auth"
 	"lectern/rooms/effect"
 )
@@ -45,17 +46,10 @@ func (a *App) makeDemo(ctx context.Context) (*Demo, error) {
 			return nil, fmt.Errorf("app: store the demo quiz: %w", err)
 		}
 	}
-	cmd, refused := a.gateway.NewSession(host, &wire.QuizCreateData{Quiz: &q})
-	if refused != nil {
-		return nil, fmt.Errorf("app: open the demo session: %w", refused)
+	session, err := a.demoSession(ctx, host, &q)
+	if err != nil {
+		return nil, err
 	}
-	callCtx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	data, refused := a.gateway.Call(callCtx, cmd)
-	if refused != nil {
-		return nil, fmt.Errorf("app: open the demo session: %w", refused)
-	}
-	reply := data.(*wire.QuizCreateReply)
 	// The link is clicked whenever somebody gets round to it, so its token lives longer than others.
 	issuer, err := auth.NewIssuer(ctx, time.Now(), a.store, a.store, auth.Config{AccessTTL: demoTokenTTL}, crand.Reader)
 	if err != nil {
@@ -65,5 +59,30 @@ func (a *App) makeDemo(ctx context.Context) (*Demo, error) {
 	if err != nil {
 		return nil, fmt.Errorf("app: sign the demo host's token: %w", err)
 	}
-	return &Demo{Room: reply.Room, PIN: reply.PIN, HostToken: token}, nil
+	return &Demo{Room: session.Room, PIN: session.PIN, HostToken: token}, nil
+}
+
+// demoSession finds the demo session of an earlier run that is still going on, or opens one: a restart keeps room and PIN.
+func (a *App) demoSession(ctx context.Context, host effect.Caller, q *wire.Quiz) (*wire.QuizCreateReply, error) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	earlier, err := a.store.RoomsOf(ctx, demoHost, 1)
+	if err != nil {
+		return nil, fmt.Errorf("app: look for the demo session: %w", err)
+	}
+	if len(earlier) == 1 && earlier[0].ClosedAt == 0 {
+		data, refused := a.gateway.Call(ctx, rooms.Command{Room: earlier[0].Room, From: host, Body: &rooms.InfoQuery{}})
+		if info, ok := data.(*rooms.Info); ok && refused == nil && info.Phase != wire.PhaseEnded {
+			return &wire.QuizCreateReply{Room: info.Room, PIN: info.PIN}, nil
+		}
+	}
+	cmd, refused := a.gateway.NewSession(host, &wire.QuizCreateData{Quiz: q})
+	if refused != nil {
+		return nil, fmt.Errorf("app: open the demo session: %w", refused)
+	}
+	data, refused := a.gateway.Call(ctx, cmd)
+	if refused != nil {
+		return nil, fmt.Errorf("app: open the demo session: %w", refused)
+	}
+	return data.(*wire.QuizCreateReply), nil
 }
