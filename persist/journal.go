@@ -279,15 +279,16 @@ func (j *Journal) admit(recs []rooms.Record) error {
 	if len(j.failed) == 0 {
 		return nil
 	}
-	seen := ""
+	first := make(map[string]bool) // rooms whose first record was seen: the records of several rooms may be interleaved
 	for i := range recs {
-		if recs[i].Room == seen {
+		room := recs[i].Room
+		if first[room] {
 			continue
 		}
-		seen = recs[i].Room
-		if want, ok := j.failed[seen]; ok && recs[i].Index != want {
+		first[room] = true
+		if want, ok := j.failed[room]; ok && recs[i].Index != want {
 			j.markFailed(recs) // its other rooms lose records with it
-			return fmt.Errorf("%w (room %q)", ErrRoomFailed, seen)
+			return fmt.Errorf("%w (room %q)", ErrRoomFailed, room)
 		}
 	}
 	for i := range recs {

@@ -244,6 +244,20 @@ func TestFailedFlush(t *testing.T) {
 	h.want("b3 ok", "a7 ok")
 }
 
+// TestFailedRoomGoesOnInterleaved: a shard's append holds the records of its rooms in the order of its steps.
+func TestFailedRoomGoesOnInterleaved(t *testing.T) {
+	h := start(t, true, persist.Config{})
+	h.run()
+	h.append("ab", append(rec("a", 1, 2), rec("b", 1, 1)...)...)
+	<-h.store.entered
+	h.store.leave <- errDisk
+	h.want("ab disk")
+	again := slices.Concat(rec("a", 1, 1), rec("b", 1, 1), rec("a", 2, 2))
+	h.append("again", again...)
+	h.flush(3, nil)
+	h.want("again ok")
+}
+
 // TestLoadAfterLostCommit: a commit that failed may be durable all the same; the room goes on from what Load has seen.
 func TestLoadAfterLostCommit(t *testing.T) {
 	h := start(t, true, persist.Config{})
