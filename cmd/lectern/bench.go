@@ -26,8 +26,10 @@ func benchCommand() *cobra.Command {
 		Use:   "bench SCENARIO --target URL",
 		Short: "Load a server and measure it",
 		Long: "Load a server and measure it. Scenarios: " + strings.Join(bench.Names(), ", ") + ".\n\n" +
-			"The generator keeps no goroutine per connection, connects from many loopback addresses, and sends in an open loop: latency\n" +
-			"counts from when a message was due. The server's CPU and memory are read from /proc, so it must run on this machine.\n" +
+			"The generator keeps no goroutine per connection, connects from many loopback addresses, and sends in an open " +
+			"loop: latency\n" +
+			"counts from when a message was due. The server's CPU and memory are read from /proc, so it must run on this " +
+			"machine.\n" +
 			"Where the generator was the bottleneck the result says so (generator.busy_share).",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -40,14 +42,16 @@ func benchCommand() *cobra.Command {
 	f.StringVar(&opt.Adaptor, "adaptor", "lectern", "how to talk to it: lectern, or raw (the prototype in bench/peers)")
 	f.IntVar(&opt.Conns, "conns", 1000, "connections")
 	f.IntVar(&opt.Rooms, "rooms", 1, "rooms, over which the connections are spread")
-	f.Float64Var(&opt.Rate, "rate", 0, "messages a second: per room in fanout and chat, of all in echo; connections a second in storm")
+	f.Float64Var(&opt.Rate, "rate", 0, "messages a second: per room in fanout and chat, of all in echo; connections a "+
+		"second in storm")
 	f.IntVar(&opt.Burst, "burst", 0, "fanout: so many messages of each room at once, and again when all have arrived")
 	f.DurationVar(&opt.Duration, "duration", 10*time.Second, "how long the measured phase sends")
 	f.IntVar(&opt.PayloadBytes, "payload", 128, "fanout: bytes of a published payload")
 	f.Float64Var(&opt.ConnectRate, "connect-rate", 0, "connections a second while setting up; 0: as fast as possible")
 	f.IntVar(&opt.Quiz.Questions, "questions", 5, "quiz: number of questions")
 	f.DurationVar(&opt.Quiz.TimeLimit, "time-limit", 10*time.Second, "quiz: of each question")
-	f.DurationVar(&opt.Quiz.Window, "window", 0, "quiz: how long after the opening the answers come (default half of the limit)")
+	f.DurationVar(&opt.Quiz.Window, "window", 0, "quiz: how long after the opening the answers come (default half of "+
+		"the limit)")
 	f.StringVar(&opt.Quiz.HostToken, "host-token", "", "quiz: a host's access token, for servers without --dev")
 	f.StringVar(&jsonFile, "json", "", "append the result to this file, one JSON object a line; - is standard output")
 	f.StringVar(&htmlFile, "html", "", "write a page with plots")
@@ -154,7 +158,8 @@ func summary(out io.Writer, r *bench.Result) {
 		fmt.Fprintf(out, "  latency     p50 %.1f  p95 %.1f  p99 %.1f  max %.1f ms\n", l.P50, l.P95, l.P99, l.Max)
 	}
 	if v := r.Server; v != nil {
-		fmt.Fprintf(out, "  server      %.2f CPU seconds, %.2f µs per delivery, %.0f bytes a connection\n", v.CPUS, v.CPUUsPerDelivery,
+		fmt.Fprintf(out, "  server      %.2f CPU seconds, %.2f µs per delivery, %.0f bytes a connection\n", v.CPUS,
+			v.CPUUsPerDelivery,
 			v.RSSPerConnBytes)
 	}
 	fmt.Fprintf(out, "  generator   busy %.0f %%\n", 100*r.Generator.BusyShare)

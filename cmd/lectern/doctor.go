@@ -48,7 +48,8 @@ func diagnose(ctx context.Context, out io.Writer, cfg *config.Config) error {
 	}
 	findings := []finding{
 		descriptors(cfg), sysctl("net.core.somaxconn", 4096), sysctl("net.ipv4.tcp_max_syn_backlog", 4096),
-		sysctl("net.core.netdev_max_backlog", 10_000), port("listen", cfg.Listen), port("admin", cfg.Admin), storeOf(ctx, cfg),
+		sysctl("net.core.netdev_max_backlog", 10_000), port("listen", cfg.Listen), port("admin", cfg.Admin), storeOf(ctx,
+			cfg),
 	}
 	bad := 0
 	for _, f := range findings {

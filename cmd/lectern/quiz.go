@@ -58,7 +58,8 @@ func report(out io.Writer, path string, imp *quizfile.Import) {
 		fmt.Fprintf(out, "  %-22s %d\n", t, counts[t])
 	}
 	for _, p := range imp.Problems {
-		fmt.Fprintf(out, "%s:%d: question %d: %s: %s\n", path, p.Line, p.Number, strings.ReplaceAll(p.Severity, "_", " "), p.Reason)
+		fmt.Fprintf(out, "%s:%d: question %d: %s: %s\n", path, p.Line, p.Number, strings.ReplaceAll(p.Severity, "_", " "),
+			p.Reason)
 	}
 }
 
@@ -85,7 +86,8 @@ func quizValidate() *cobra.Command {
 }
 
 func formatFlag(c *cobra.Command, format *string) {
-	c.Flags().StringVar(format, "format", "", "gift, aiken, moodle-xml, csv, kahoot-xlsx or json (default: by name and content)")
+	c.Flags().StringVar(format, "format", "", "gift, aiken, moodle-xml, csv, kahoot-xlsx or json (default: by name "+
+		"and content)")
 }
 
 func quizImport() *cobra.Command {
@@ -127,7 +129,8 @@ func quizImport() *cobra.Command {
 	}
 	storeFlags(c, &file)
 	formatFlag(c, &format)
-	c.Flags().StringVar(&owner, "owner", "demo-host", "id of the user whose library gets the quiz (the sub of the host's token)")
+	c.Flags().StringVar(&owner, "owner", "demo-host", "id of the user whose library gets the quiz (the sub of the "+
+		"host's token)")
 	c.Flags().StringVar(&title, "title", "", "title of the quiz (default: the file's)")
 	c.Flags().BoolVar(&skip, "skip-faulty", false, "import the good questions and leave the faulty ones out")
 	return c
@@ -152,7 +155,8 @@ func quizExport() *cobra.Command {
 		},
 	}
 	storeFlags(c, &file)
-	c.Flags().StringVar(&format, "format", "", "json, gift, aiken, moodle-xml, csv or kahoot-xlsx (default: by the file's ending)")
+	c.Flags().StringVar(&format, "format", "", "json, gift, aiken, moodle-xml, csv or kahoot-xlsx (default: by the "+
+		"file's ending)")
 	c.Flags().StringVar(&id, "id", "", "the quiz's id")
 	c.Flags().StringVar(&owner, "owner", "demo-host", "whose quizzes are listed")
 	return c

@@ -23,7 +23,8 @@ func replayCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "replay SESSION",
 		Short: "Read a session back from its log",
-		Long: "Read a session back from its log: SESSION is the room's id. Scores are computed anew from the recorded answers. " +
+		Long: "Read a session back from its log: SESSION is the room's id. Scores are computed anew from the recorded " +
+			"answers. " +
 			"A server may be running on the same store. Without SESSION: list the latest sessions.",
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -121,7 +122,8 @@ func printTable(out io.Writer, t *quiz.Table) error {
 	w := tabwriter.NewWriter(out, 2, 4, 2, ' ', 0)
 	fmt.Fprintln(w, "QUESTION\tTYPE\tANSWERED\tRIGHT\tTEXT")
 	for _, q := range t.Questions {
-		fmt.Fprintf(w, "%d\t%s\t%d\t%d\t%.60s\n", q.Results.Number, q.Results.Type, q.Results.Answered, q.Results.Correct, q.Text)
+		fmt.Fprintf(w, "%d\t%s\t%d\t%d\t%.60s\n", q.Results.Number, q.Results.Type, q.Results.Answered, q.Results.Correct,
+			q.Text)
 	}
 	fmt.Fprintln(w)
 	fmt.Fprintln(w, "RANK\tSCORE\tNAME\tPOINTS PER QUESTION")

@@ -26,7 +26,8 @@ func serveCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the server",
-		Long: "Run the server.\n\nEvery setting is also a key of the YAML file given with --config and an environment variable:\n\n" +
+		Long: "Run the server.\n\nEvery setting is also a key of the YAML file given with --config and an environment " +
+			"variable:\n\n" +
 			settingsTable(),
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -83,7 +84,8 @@ func settingsTable() string {
 		}
 		b.WriteByte('\n')
 	}
-	b.WriteString("\nThe variable of a key is LECTERN_ and the key in capitals with underscores, for example LECTERN_CONNS_MAX.\n")
+	b.WriteString("\nThe variable of a key is LECTERN_ and the key in capitals with underscores, for example " +
+		"LECTERN_CONNS_MAX.\n")
 	return b.String()
 }
 
@@ -121,7 +123,8 @@ func greet(out io.Writer, a *app.App, cfg *config.Config) {
 	fmt.Fprintf(out, "  pages      %s/\n", base)
 	fmt.Fprintf(out, "  WebSocket  ws%s/ws\n", strings.TrimPrefix(base, "http"))
 	if lan := lanAddr(a.Addr()); lan != "" {
-		fmt.Fprintf(out, "  other machines reach it at http://%s/ (host with this address too: the QR code leads to it)\n", lan)
+		fmt.Fprintf(out, "  other machines reach it at http://%s/ (host with this address too: the QR code leads to it)\n",
+			lan)
 	}
 	if admin := a.AdminAddr(); admin != nil {
 		fmt.Fprintf(out, "  admin      http://%s/\n", reachable(admin))

@@ -17,7 +17,8 @@ import (
 )
 
 // withStore runs f with the store that --store, the file or the environment names.
-func withStore(c *cobra.Command, file string, readOnly bool, f func(context.Context, *config.Config, persist.Store) error,
+func withStore(c *cobra.Command, file string, readOnly bool, f func(context.Context, *config.Config,
+	persist.Store) error,
 ) (err error) {
 	cfg, err := loadConfig(c, file)
 	if err != nil {
@@ -50,7 +51,8 @@ func tokenCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "token --sub ID --role ROLE [--room R]",
 		Short: "Print a signed access token",
-		Long: "Print a signed access token for tools, tests and hosts. It is signed with the newest key of the store, which a " +
+		Long: "Print a signed access token for tools, tests and hosts. It is signed with the newest key of the store, " +
+			"which a " +
 			"server may be using at the same time; the server must have run once.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -53,7 +53,8 @@ func fuzzDecoder(f *testing.F, format Format) {
 				t.Fatal(err)
 			}
 			if again.Good != imp.Good-left {
-				t.Fatalf("%s: %d of %d questions came back, %d left out\n%s\n%+v", to, again.Good, imp.Good, left, out, again.Problems)
+				t.Fatalf("%s: %d of %d questions came back, %d left out\n%s\n%+v", to, again.Good, imp.Good, left, out,
+					again.Problems)
 			}
 		}
 	})
@@ -71,7 +72,10 @@ func FuzzGIFT(f *testing.F) {
 }
 
 func FuzzAiken(f *testing.F) {
-	seed(f, []string{"q\nA) a\nB) b\nANSWER: A\n\nq2\n(A) x\nb. y\nanswer: b\nFEEDBACK: z", "A. Smith\nA) x\nB) y\nANSWER: C"}, "aiken/*")
+	seed(f, []string{
+		"q\nA) a\nB) b\nANSWER: A\n\nq2\n(A) x\nb. y\nanswer: b\nFEEDBACK: z",
+		"A. Smith\nA) x\nB) y\nANSWER: C",
+	}, "aiken/*")
 	fuzzDecoder(f, Aiken)
 }
 
@@ -83,14 +87,19 @@ func FuzzMoodleXML(f *testing.F) {
 }
 
 func FuzzCSV(f *testing.F) {
-	seed(f, []string{"Question,A,B,Correct\nq,\"x\ny\",z,\"A,B\"\n", "a\tb\nc\td", "q;1;2;3;2\n", "%20a,b", "sep=;\nFrage;Antwort\na;b"},
+	seed(f, []string{
+		"Question,A,B,Correct\nq,\"x\ny\",z,\"A,B\"\n", "a\tb\nc\td", "q;1;2;3;2\n", "%20a,b",
+		"sep=;\nFrage;Antwort\na;b",
+	},
 		"csv/*", "kahoot/*.csv")
 	fuzzDecoder(f, CSV)
 }
 
 func FuzzJSON(f *testing.F) {
-	seed(f, []string{`{"title":"t","questions":[{"type":"poll","text":"q","options":[{"text":"a"},{"text":"b"}]}]}`,
-		`{"results":[{"type":"boolean","question":"a &amp; b","correct_answer":"True"}]}`, `[{"type":"x"},`})
+	seed(f, []string{
+		`{"title":"t","questions":[{"type":"poll","text":"q","options":[{"text":"a"},{"text":"b"}]}]}`,
+		`{"results":[{"type":"boolean","question":"a &amp; b","correct_answer":"True"}]}`, `[{"type":"x"},`,
+	})
 	fuzzDecoder(f, JSON)
 }
 

@@ -41,7 +41,8 @@ type JoinData struct {
 	Name  string  `json:"name,omitempty"`
 }
 
-// JoinReply answers room:join. Recovered says that the missed events follow; otherwise Snapshot is the room's state at Seq.
+// JoinReply answers room:join. Recovered says that the missed events follow; otherwise Snapshot is the room's state at
+// Seq.
 // Me is the caller's own state and comes in both cases.
 type JoinReply struct {
 	Room      string        `json:"room"`
@@ -94,7 +95,8 @@ type MemberView struct {
 	Role Role   `json:"role"`
 }
 
-// QuizCreateData is the data of quiz:create: a whole quiz in place, under quiz or as data itself, or the id of a stored one.
+// QuizCreateData is the data of quiz:create: a whole quiz in place, under quiz or as data itself, or the id of a stored
+// one.
 type QuizCreateData struct {
 	QuizID string `json:"quizId,omitempty"`
 	Quiz   *Quiz  `json:"quiz,omitempty"`
@@ -117,8 +119,10 @@ type QuizLockData struct {
 	Locked *bool `json:"locked,omitempty"`
 }
 
-// AnswerData is the data of quiz:answer. Question is the number of the question. Answer is, by type: an option id or index (single_choice,
-// poll), an array of them (multiple_choice), a boolean or "true"/"false" (true_false), a number or its text (numeric), a
+// AnswerData is the data of quiz:answer. Question is the number of the question. Answer is, by type: an option id or
+// index (single_choice,
+// poll), an array of them (multiple_choice), a boolean or "true"/"false" (true_false), a number or its text (numeric),
+// a
 // string (short_text). Key is the client's idempotency key, 1–64 bytes.
 type AnswerData struct {
 	Question int             `json:"question"`
@@ -243,7 +247,8 @@ type Notification struct {
 	Text    string `json:"text"`
 }
 
-// ModUserData is the data of mod:mute, mod:kick and mod:ban. DurationMs zero means until taken back; Undo takes it back.
+// ModUserData is the data of mod:mute, mod:kick and mod:ban. DurationMs zero means until taken back; Undo takes it
+// back.
 type ModUserData struct {
 	User       string `json:"user"`
 	DurationMs int64  `json:"durationMs,omitempty"`

@@ -1,4 +1,5 @@
-// Package api is the HTTP side of the one port: tokens, quizzes, imports, sessions and results. Its OpenAPI document is made
+// Package api is the HTTP side of the one port: tokens, quizzes, imports, sessions and results. Its OpenAPI document is
+// made
 // from the Go types. Handlers run on net/http's goroutines and may block; what belongs to a room they ask of the room.
 package api
 
@@ -173,7 +174,8 @@ func (a *API) noteAddress(ctx huma.Context, next func(huma.Context)) {
 	next(huma.WithValue(ctx, addressKey{}, addressOf(ctx.RemoteAddr())))
 }
 
-// Bearer is embedded in the inputs of operations that need a token. It is exported because huma leaves fields that are not
+// Bearer is embedded in the inputs of operations that need a token. It is exported because huma leaves fields that are
+// not
 // exported unread, embedded ones too.
 type Bearer struct {
 	Authorization string `header:"Authorization" doc:"Bearer TOKEN"`

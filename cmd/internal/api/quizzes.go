@@ -52,7 +52,8 @@ func (a *API) registerQuizzes(h huma.API) {
 	huma.Register(h, secured(op(http.MethodGet, "/api/v1/quizzes/{id}", "quiz", "A quiz with its key", tag)), a.getQuiz)
 	huma.Register(h, rawBody(secured(op(http.MethodPut, "/api/v1/quizzes/{id}", "put-quiz", "Replace a quiz", tag))),
 		a.putQuiz)
-	huma.Register(h, secured(op(http.MethodDelete, "/api/v1/quizzes/{id}", "delete-quiz", "Delete a quiz", tag)), a.deleteQuiz)
+	huma.Register(h, secured(op(http.MethodDelete, "/api/v1/quizzes/{id}", "delete-quiz", "Delete a quiz", tag)),
+		a.deleteQuiz)
 	huma.Register(h, secured(op(http.MethodGet, "/api/v1/quizzes/{id}/export", "export-quiz", "A quiz as a file", tag)),
 		a.exportQuiz)
 	preview := rawBody(secured(op(http.MethodPost, "/api/v1/import", "import-preview",

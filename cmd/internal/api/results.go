@@ -40,10 +40,14 @@ func resultQuestion(q *quiz.TableQuestion) quizfile.ResultQuestion {
 	}
 	for i, n := range q.Results.Counts {
 		text := optionText(q, i)
-		out.Distribution = append(out.Distribution, quizfile.ResultCount{Answer: text, Count: n, Correct: right[optionID(q, i)]})
+		out.Distribution = append(out.Distribution, quizfile.ResultCount{Answer: text, Count: n, Correct: right[optionID(q,
+			i)]})
 	}
 	for _, g := range q.Results.Given {
-		out.Distribution = append(out.Distribution, quizfile.ResultCount{Answer: g.Answer, Count: g.Count, Correct: g.Correct})
+		out.Distribution = append(out.Distribution, quizfile.ResultCount{
+			Answer: g.Answer, Count: g.Count,
+			Correct: g.Correct,
+		})
 	}
 	return out
 }

@@ -56,7 +56,8 @@ func (a *API) registerSessions(h huma.API) {
 	start := op(http.MethodPost, "/api/v1/sessions", "start-session", "Open a room for a quiz", tag)
 	huma.Register(h, rawBody(secured(start)), a.startSession)
 	huma.Register(h, secured(op(http.MethodGet, "/api/v1/sessions", "sessions", "The caller's sessions", tag)), a.sessions)
-	huma.Register(h, secured(op(http.MethodGet, "/api/v1/sessions/{room}/results", "results", "Results of a session", tag)),
+	huma.Register(h, secured(op(http.MethodGet, "/api/v1/sessions/{room}/results", "results", "Results of a session",
+		tag)),
 		a.results)
 }
 

@@ -52,9 +52,11 @@ func (a *API) registerAuth(h huma.API) {
 	huma.Register(h, op(http.MethodPost, "/auth/token", "token", "Join a game as a guest", "auth"), a.token)
 	huma.Register(h, secured(op(http.MethodPost, "/auth/session", "session",
 		"Begin a session with a token that has none: from lectern token, or a hostToken", "auth")), a.session)
-	huma.Register(h, op(http.MethodPost, "/auth/refresh", "refresh", "Trade a refresh token for new tokens", "auth"), a.refresh)
+	huma.Register(h, op(http.MethodPost, "/auth/refresh", "refresh", "Trade a refresh token for new tokens", "auth"),
+		a.refresh)
 	huma.Register(h, op(http.MethodPost, "/auth/revoke", "revoke", "End the session of a refresh token", "auth"), a.revoke)
-	huma.Register(h, op(http.MethodGet, "/.well-known/jwks.json", "jwks", "The keys that verify tokens and receipts", "auth"),
+	huma.Register(h, op(http.MethodGet, "/.well-known/jwks.json", "jwks", "The keys that verify tokens and receipts",
+		"auth"),
 		func(context.Context, *struct{}) (*jwksReply, error) {
 			return &jwksReply{ContentType: "application/jwk-set+json", Body: a.Issuer.JWKS()}, nil
 		})
@@ -72,7 +74,8 @@ func (a *API) token(ctx context.Context, in *tokenRequest) (*tokenReply, error) 
 	return a.login(ctx, claims)
 }
 
-// session begins a refresh family for a token that an operator or quiz:create gave out, so that a host stays signed in for
+// session begins a refresh family for a token that an operator or quiz:create gave out, so that a host stays signed in
+// for
 // longer than one access token lives. A token of a family can't begin another: it would outlive its revocation.
 func (a *API) session(ctx context.Context, in *struct{ Bearer }) (*tokenReply, error) {
 	c, err := a.claims(in.Bearer, wire.RoleObserver)

@@ -150,9 +150,10 @@ func (a *App) startRooms(ctx context.Context) error {
 	a.gateway = a.newGateway()
 	shards := make([]*rooms.Shard, orCPUs(a.cfg.Shards))
 	for i := range shards {
-		shards[i] = rooms.NewShard(i, rooms.ShardConfig{IdleUnloadMs: a.cfg.Rooms.IdleUnload.Milliseconds()}, a.roomsCfg, rooms.Ports{
-			Journal: a.journal, Loader: a.loader, Outlet: a.gateway, PINs: a.pins, Rand: newRand(), Logger: a.log,
-		})
+		shards[i] = rooms.NewShard(i, rooms.ShardConfig{IdleUnloadMs: a.cfg.Rooms.IdleUnload.Milliseconds()}, a.roomsCfg,
+			rooms.Ports{
+				Journal: a.journal, Loader: a.loader, Outlet: a.gateway, PINs: a.pins, Rand: newRand(), Logger: a.log,
+			})
 	}
 	a.router = rooms.NewRouter(shards, nowMs)
 	a.gateway.SetPosts(a.router)
@@ -225,6 +226,7 @@ func (a *App) startNet(ctx context.Context) error {
 	a.net, err = netpoll.New(netpoll.Config{
 		Addr: a.cfg.Listen, Loops: a.cfg.Loops, ConnsMax: a.cfg.Conns.Max, HandshakeTimeout: a.cfg.Conns.HandshakeTimeout,
 		OutboxHighBytes: a.cfg.Conns.OutboxHighBytes, OutboxHardBytes: a.cfg.Conns.OutboxHardBytes, RawSend: a.cfg.RawSend,
+		IO: netpoll.IO(a.cfg.IO),
 		SlowConsumerFrame: func() []byte {
 			return ws.AppendClose(nil, uint16(wire.CloseSlowConsumer), "too slow; come back with your last seq")
 		},
@@ -275,7 +277,8 @@ func (a *App) housekeeping() {
 	}
 }
 
-// rotateKeyWhenDue replaces the signing key once it is old enough; tokens that it has signed stay good until they expire.
+// rotateKeyWhenDue replaces the signing key once it is old enough; tokens that it has signed stay good until they
+// expire.
 func (a *App) rotateKeyWhenDue(ctx context.Context, now time.Time) error {
 	keys, err := a.store.LoadKeys(ctx)
 	if err != nil || len(keys) == 0 {

@@ -62,7 +62,8 @@ func (a *App) makeDemo(ctx context.Context) (*Demo, error) {
 	return &Demo{Room: session.Room, PIN: session.PIN, HostToken: token}, nil
 }
 
-// demoSession finds the demo session of an earlier run that is still going on, or opens one: a restart keeps room and PIN.
+// demoSession finds the demo session of an earlier run that is still going on, or opens one: a restart keeps room and
+// PIN.
 func (a *App) demoSession(ctx context.Context, host effect.Caller, q *wire.Quiz) (*wire.QuizCreateReply, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()

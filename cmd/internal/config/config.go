@@ -1,4 +1,5 @@
-// Package config is every setting of the server in one typed struct: name, default, unit, range and meaning stand at the
+// Package config is every setting of the server in one typed struct: name, default, unit, range and meaning stand at
+// the
 // field. A value comes from, in this order, a command-line flag, an environment variable LECTERN_…, the YAML file, the
 // default. Load reports every fault at once.
 package config
@@ -19,7 +20,8 @@ import (
 	"github.com/knadh/koanf/v2"
 )
 
-// Config is what serve runs with; docs.go says what each setting means. Tags: key is the name in the file (dots nest) and, in capitals with dots as
+// Config is what serve runs with; docs.go says what each setting means. Tags: key is the name in the file (dots nest)
+// and, in capitals with dots as
 // underscores behind LECTERN_, in the environment; min and max are inclusive.
 type Config struct {
 	Listen string `key:"listen" default:":8080"`
@@ -42,6 +44,7 @@ type Config struct {
 	GOGC    int           `key:"gogc" default:"100" min:"20" max:"1000"`
 	Drain   time.Duration `key:"drain" default:"5s" min:"0" max:"5m"`
 	RawSend bool          `key:"raw_send" default:"true"`
+	IO      string        `key:"io" default:"auto" oneof:"auto,writes,uring"`
 
 	Conns struct {
 		Max              int           `key:"conns.max" default:"0" min:"0" max:"10000000"`
@@ -113,7 +116,8 @@ func Default() *Config {
 	return c
 }
 
-// Load reads the file (empty: none), the environment and the flags (by key; only those that were given). The error lists
+// Load reads the file (empty: none), the environment and the flags (by key; only those that were given). The error
+// lists
 // every fault.
 func Load(path string, environ []string, flags map[string]string) (*Config, error) {
 	c := new(Config)

@@ -73,7 +73,8 @@ func TestLists(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if strings.Join(c.Origins, " ") != "https://a.example https://b.example" || strings.Join(c.Words, " ") != "y.txt z.txt" {
+	if strings.Join(c.Origins, " ") != "https://a.example https://b.example" || strings.Join(c.Words,
+		" ") != "y.txt z.txt" {
 		t.Errorf("origins %q, words %q", c.Origins, c.Words)
 	}
 }
@@ -109,16 +110,21 @@ func TestEveryFaultIsReportedAtOnce(t *testing.T) {
 }
 
 func TestUnreadableFiles(t *testing.T) {
-	if _, err := Load("/no/such.yaml", nil, nil); err == nil || !strings.Contains(err.Error(), "/no/such.yaml does not exist") {
+	if _, err := Load("/no/such.yaml", nil, nil); err == nil || !strings.Contains(err.Error(),
+		"/no/such.yaml does not exist") {
 		t.Errorf("%v", err)
 	}
-	if _, err := Load(writeFile(t, "a: [\n"), nil, nil); err == nil || !strings.Contains(err.Error(), "is not valid YAML") {
+	if _, err := Load(writeFile(t, "a: [\n"), nil, nil); err == nil || !strings.Contains(err.Error(),
+		"is not valid YAML") {
 		t.Errorf("%v", err)
 	}
 }
 
 func TestStoreKinds(t *testing.T) {
-	for store, want := range map[string]string{"memory": "memory ", "sqlite:a/b.db": "sqlite a/b.db", "sqlite::memory:": "sqlite :memory:"} {
+	for store, want := range map[string]string{
+		"memory": "memory ", "sqlite:a/b.db": "sqlite a/b.db",
+		"sqlite::memory:": "sqlite :memory:",
+	} {
 		c := Default()
 		c.Store = store
 		if kind, path, err := c.StoreKind(); err != nil || kind+" "+path != want {

@@ -119,7 +119,8 @@ func (m *member) command(room string, req *native.Request, data any) rooms.Comma
 	}
 }
 
-// roomOf finds the room that a command means: the one it names, by id or PIN, or the only one that the connection is in.
+// roomOf finds the room that a command means: the one it names, by id or PIN, or the only one that the connection is
+// in.
 func (m *member) roomOf(name string) (string, *wire.Error) {
 	switch {
 	case name != "":
@@ -149,7 +150,8 @@ func (m *member) opAuth(req *native.Request, body any) {
 	case data.Name != "" && m.gw.cfg.Dev:
 		m.guest(data.Name)
 	case data.Name != "":
-		err = wire.NewError(wire.CodeAuthRequired, "guests need a token here: join with a PIN, or start the server with --dev")
+		err = wire.NewError(wire.CodeAuthRequired, "guests need a token here: join with a PIN, or start the server with "+
+			"--dev")
 	default:
 		err = wire.NewError(wire.CodeInvalidData, "auth needs a token").At("token")
 	}
@@ -227,7 +229,8 @@ type resume struct {
 	then func(*member)
 }
 
-// NewSession prepares the command that creates a room for a quiz: reads the quiz, reserves a PIN, signs the host's token.
+// NewSession prepares the command that creates a room for a quiz: reads the quiz, reserves a PIN, signs the host's
+// token.
 // It blocks; never call it on a loop.
 func (g *Gateway) NewSession(host effect.Caller, data *wire.QuizCreateData) (rooms.Command, *wire.Error) {
 	quiz := data.Quiz

@@ -36,7 +36,8 @@ type group struct {
 	deflated *frame.Frame // nil: it doesn't pay, or nobody wants it
 }
 
-// Deliver implements rooms.Outlet: it encodes on the shard's goroutine and hands the result to every loop. done is called
+// Deliver implements rooms.Outlet: it encodes on the shard's goroutine and hands the result to every loop. done is
+// called
 // when all of them have written.
 func (g *Gateway) Deliver(_ int, items []rooms.Delivery, done func()) {
 	d := &delivery{items: items, gw: g, done: done, groupAt: make([]int32, len(items))}
@@ -158,7 +159,8 @@ func (d *delivery) finish() {
 	d.done()
 }
 
-// run writes the delivery to this loop's members. What it queues for a connection leaves in one write when the turn ends.
+// run writes the delivery to this loop's members. What it queues for a connection leaves in one write when the turn
+// ends.
 func (d *delivery) run(l *netpoll.Loop) {
 	defer d.finish()
 	ls := state(l)

@@ -160,7 +160,8 @@ func keep(b []byte) []byte {
 	return b[:0]
 }
 
-// TurnEnded posts the turn's commands, one post per shard. It runs before the turn's writes are flushed, so a refusal still
+// TurnEnded posts the turn's commands, one post per shard. It runs before the turn's writes are flushed, so a refusal
+// still
 // leaves with them.
 func (g *Gateway) TurnEnded(l *netpoll.Loop) {
 	ls := state(l)

@@ -10,7 +10,8 @@ import (
 	"lectern/protocol/wire"
 )
 
-// collector reads all counters at each scrape; nothing is counted twice and the hot path knows no metrics library. Names and
+// collector reads all counters at each scrape; nothing is counted twice and the hot path knows no metrics library.
+// Names and
 // units follow Prometheus' conventions: base units, _total for counters.
 type collector struct{ o Options }
 
@@ -32,6 +33,9 @@ var (
 	bytesIn       = desc("network_receive_bytes_total", "Bytes read from connections.")
 	bytesOut      = desc("network_transmit_bytes_total", "Bytes written to connections.")
 	writes        = desc("network_writes_total", "Write calls.")
+	ioPath        = desc("io_path", "How wide fan-outs reach the kernel: 1 for the path in use.", "path")
+	sends         = desc("network_sends_total", "Sends, by path.", "path")
+	enters        = desc("network_uring_submissions_total", "System calls that submitted sends to io_uring.")
 	timers        = desc("timers_pending", "Timers on the wheels.")
 	framesDropped = desc("frames_dropped_total", "Frames that a slow peer did not get, by class.", "class")
 	inboxPeak     = desc("loop_inbox_tasks_peak", "The deepest that any loop's inbox has been.")
@@ -44,14 +48,15 @@ var (
 	deliveries = desc("deliveries_total", "Events given to connections; a broadcast counts once per member.")
 	batches    = desc("broadcast_batches_total", "Groups of events encoded once and shared.")
 
-	roomsLoaded   = desc("rooms_loaded", "Rooms in memory.")
-	roomMembers   = desc("room_members", "Member connections of all rooms, as of the last sweep.")
-	pinsUsed      = desc("pins_in_use", "PINs that lead to a room.")
-	commands      = desc("room_commands_total", "Commands carried out by rooms.")
-	facts         = desc("room_facts_total", "Facts recorded by rooms.")
-	shardDepth    = desc("shard_inbox_commands", "Commands waiting for a shard.")
-	shardPeak     = desc("shard_inbox_commands_peak", "The deepest that any shard's inbox has been.")
-	shardRefused  = desc("shard_refused_total", "Commands refused by a shard: behind with storage, or a room that is loading.")
+	roomsLoaded  = desc("rooms_loaded", "Rooms in memory.")
+	roomMembers  = desc("room_members", "Member connections of all rooms, as of the last sweep.")
+	pinsUsed     = desc("pins_in_use", "PINs that lead to a room.")
+	commands     = desc("room_commands_total", "Commands carried out by rooms.")
+	facts        = desc("room_facts_total", "Facts recorded by rooms.")
+	shardDepth   = desc("shard_inbox_commands", "Commands waiting for a shard.")
+	shardPeak    = desc("shard_inbox_commands_peak", "The deepest that any shard's inbox has been.")
+	shardRefused = desc("shard_refused_total", "Commands refused by a shard: behind with storage, or a room that is "+
+		"loading.")
 	commitsFailed = desc("shard_failed_commits_total", "Batches of facts that could not be made durable.")
 
 	journalRecords = desc("journal_records_total", "Records made durable.")
@@ -93,6 +98,10 @@ func (c *collector) collectNet(out chan<- prometheus.Metric) {
 	count(out, bytesIn, float64(s.BytesIn))
 	count(out, bytesOut, float64(s.BytesOut))
 	count(out, writes, float64(s.Writes))
+	gauge(out, ioPath, 1, string(s.IO))
+	count(out, sends, float64(s.Writes), string(netpoll.IOWrites))
+	count(out, sends, float64(s.Uring), string(netpoll.IOUring))
+	count(out, enters, float64(s.Enters))
 	count(out, panics, float64(s.Panics), "loop")
 	for _, r := range netpoll.Reasons() {
 		count(out, connsClosed, float64(s.Closed[r]), r.String())

@@ -45,7 +45,8 @@ type Server struct {
 func Start(o Options) (*Server, error) {
 	listener, err := net.Listen("tcp", o.Addr)
 	if err != nil {
-		return nil, fmt.Errorf("ops: can't listen on the admin address %s (choose another with --admin, or \"\" for none): %w",
+		return nil, fmt.Errorf("ops: can't listen on the admin address %s (choose another with --admin, or \"\" for "+
+			"none): %w",
 			o.Addr, err)
 	}
 	s := &Server{
