@@ -38,7 +38,7 @@ func (r *Router) PostAlways(shard int, commands []Command) { r.shards[shard].Pos
 // Restore loads rooms, so that their timers run and their PINs work. Any goroutine.
 func (r *Router) Restore(rooms []string) {
 	for _, room := range rooms {
-		r.shards[r.ShardOf(room)].inbox.signalWith(restore{room})
+		r.shards[r.ShardOf(room)].Restore(room)
 	}
 }
 

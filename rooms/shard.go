@@ -119,6 +119,16 @@ func (s *Shard) Post(commands []Command) bool { return s.inbox.post(commands, fa
 // PostAlways is Post for commands that can't be refused: connections that are gone. Any goroutine.
 func (s *Shard) PostAlways(commands []Command) { s.inbox.post(commands, true) }
 
+// Restore loads a room of this shard, so that its timers run and its PIN works. Any goroutine.
+func (s *Shard) Restore(room string) { s.inbox.signalWith(restore{room}) }
+
+// Turn takes everything that waits in the inbox and drains it; it returns what Drain returns. For a simulation, which
+// has no goroutine that does so.
+func (s *Shard) Turn(now int64) int64 {
+	commands, signals := s.inbox.take(nil, nil)
+	return s.Drain(now, commands, signals)
+}
+
 // Drain carries out everything that waits and everything that is due at now (Unix milliseconds). It returns when the
 // next thing is due, zero for never. The shard's goroutine, or a simulation.
 func (s *Shard) Drain(now int64, commands []Command, signals []any) int64 {
