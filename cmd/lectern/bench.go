@@ -133,7 +133,8 @@ const plainEvery = 5 * time.Second
 
 func (p *progress) show(s bench.Progress) {
 	line := fmt.Sprintf("%-10s %6.1fs  %d/%d ready  sent %d  delivered %d (%.0f/s)  errors %d  server %.2f CPU %d MiB",
-		s.Phase, s.Elapsed.Seconds(), s.Ready, s.Conns, s.Sent, s.Delivered, s.PerSecond, s.Errors, s.ServerCPU, s.ServerRSS>>20)
+		s.Phase, s.Elapsed.Seconds(), s.Ready, s.Conns, s.Sent, s.Delivered, s.PerSecond, s.Errors, s.ServerCPU,
+		s.ServerRSS>>20)
 	switch {
 	case p.terminal:
 		fmt.Fprintf(p.out, "\r\x1b[K%s", line)

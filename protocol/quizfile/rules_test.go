@@ -68,102 +68,103 @@ func runRules(t *testing.T, f Format, cases []ruleCase) {
 	}
 }
 
-func TestGIFTRules(t *testing.T) {
-	runRules(t, GIFT, []ruleCase{
-		{
-			"1 blank line in open braces", "Q {\n=a\n\n~b\n}\n\nNext {T}",
-			"1:1 single_choice good \"Q\" =\"a\" ~\"b\"\n2:7 true_false good \"Next\" true\n" +
-				"! 1:1 warning a blank line inside the question was ignored",
-		},
-		{
-			"1 an unclosed brace costs one question", "Q {=a ~b\n\nNext {T}\n\nMore {=x}",
-			"1:1 unknown fault\n2:3 true_false good \"Next\" true\n3:5 short_answer good \"More\" *\"x\"\n" +
-				"! 1:1 fault the brace { in line 1 is never closed; write \\{ if no answers are meant",
-		},
-		{
-			"1 no blank line between questions", "One {T}\nTwo {F}\n::n::Three {=a}",
-			"1:1 true_false good \"One\" true\n2:2 true_false good \"Two\" false\n3:3 short_answer good \"Three\" *\"a\"\n" +
-				"! 1:1 warning there is no blank line before the next question\n" +
-				"! 2:2 warning there is no blank line before the next question",
-		},
-		{
-			"2 comments", "// c {\nQ {\n// =x\n=a\n}\n  // http\n\nSee http\\://x // y {T}",
-			"1:2 short_answer good \"Q\" *\"a\"\n" +
-				"2:8 true_false good \"See http://x // y\" true",
-		},
-		{
-			"3 escapes", `A \{\}\=\#\~\: \\n \\frac\{a\}\{b\}\nend {=\\\\ =\~}`,
-			"1:1 short_answer good \"A {}=#~: \\\\n \\\\frac{a}{b}\\nend\" *\"\\\\\\\\\" *\"~\"",
-		},
-		{
-			"4 categories", "$CATEGORY: $course$/top/a//b/c\n\nQ {T}\n\n$CATEGORY: x\nR {F}",
-			"1:3 true_false good \"Q\" true in \"a/b / c\"\n2:6 true_false good \"R\" false in \"x\"",
-		},
-		{"5 names", "::a\\:b:: Q {T}\n\n::only name:: {T}", "1:1 true_false good \"Q\" true\n2:3 true_false good \"only " +
-			"name\" true\n" +
-			"! 2:3 warning the question has no text; its name is shown"},
-		{
-			"6 formats", "[html]<p>a</p><p>b&nbsp;&lt;</p> {=[plain]<b> ~<b>x</b>}\n\n[1] Q {T}",
-			"1:1 single_choice good \"a\\nb <\" =\"<b>\" ~\"x\"\n2:3 true_false good \"[1] Q\" true",
-		},
-		{"7 kinds", "Text\n\nE {}\n\nQ {true}", "1:1 description left_out\n2:3 essay left_out\n3:5 short_answer good " +
-			"\"Q\" true\n" +
-			"! 1:1 left_out a description is not a question: it has no answers in braces\n" +
-			"! 2:3 left_out an essay can't be played live\n" +
-			"! 3:5 warning \"true\" was read as true/false; by the rules of GIFT it should be in capitals"},
-		{
-			"8 missing word", "It costs {=nothing ~much} here.\n\nIt is {=4}.",
-			"1:1 single_choice good \"It costs _____ here.\" =\"nothing\" ~\"much\"\n2:3 short_answer good \"It is _____.\" " +
-				"*\"4\"",
-		},
-		{
-			"9 an arrow in a choice", "Q {~a -> b =c -> d}\n\nM {=a->b =c->d}",
-			"1:1 single_choice good \"Q\" ~\"a -> b\" =\"c -> d\"\n2:3 matching left_out\n" +
-				"! 2:3 left_out a matching question can't be played live",
-		},
-		{
-			"10 weights", "Q {~%33.33333%a ~%33.33333%b ~%33.33333%c ~%-100%d}\n\nR {=%50%x =y}\n\nS {=a ~%50%b ~c}\n\nT " +
-				"{=%50%x}",
-			"1:1 multi_choice good \"Q\" =\"a\" =\"b\" =\"c\" ~\"d\"\n2:3 short_answer good \"R\" *\"y\"\n" +
-				"3:5 single_choice good \"S\" =\"a\" ~\"b\" ~\"c\"\n4:7 short_answer fault\n" +
-				"! 2:3 warning the answer \"x\" earned part of the points (50 %); it counts as wrong\n" +
-				"! 3:5 warning answer 2 earned part of the points (50 %); it counts as wrong\n" +
-				"! 4:7 warning the answer \"x\" earned part of the points (50 %); it counts as wrong\n" +
-				"! 4:7 fault no answer is fully right",
-		},
-		{
-			"11 feedback", "Q {=#ff0000 ~#00ff00}\n\nR {TRUE#no#yes####all}\n\nS {T####}\n\nU {=x#}",
-			"1:1 single_choice fault\n2:3 true_false good \"R\" true because \"all\"\n3:5 true_false good \"S\" true\n" +
-				"4:7 short_answer good \"U\" *\"x\"\n! 1:1 warning answer 1 has only feedback; write \\# for a number sign\n" +
-				"! 1:1 warning answer 2 has only feedback; write \\# for a number sign\n" +
-				"! 1:1 fault answer 1 is empty; answer 2 is empty; a choice needs at least two answers",
-		},
-		{
-			"12 numerical", "Q {#5}\n\nQ {#5:0.1}\n\nQ {#-2..3,5}\n\nQ {#=1:0 =%50%2 =%100%3 ~#no}\n\nQ {#abc}\n\nQ {#3#three}",
-			"1:1 numerical good \"Q\" 5..5\n2:3 numerical good \"Q\" 4.9..5.1\n3:5 numerical good \"Q\" -2..3.5\n" +
-				"4:7 numerical good \"Q\" 1..1 3..3\n5:9 numerical fault\n6:11 numerical good \"Q\" 3..3 because \"three\"\n" +
-				"! 4:7 warning the answer 2 earned part of the points (50 %); it counts as wrong\n" +
-				"! 5:9 fault \"abc\" is not a number, a number with a tolerance (5:0.1) or a range (1..5)",
-		},
-		{
-			"14 unescaped braces", "What is \\frac{a}{b}? {=x ~\\sqrt{2}}",
-			"1:1 single_choice good \"What is \\\\frac{a}{b}?\" =\"x\" ~\"\\\\sqrt{2}\"\n" +
-				"! 1:1 warning braces in the text are not escaped; the answers were taken from the block in line 1",
-		},
-		{
-			"15 pictures", "[html]Look <img src\\=\"@@PLUGINFILE@@/x.png\"> here {T}",
-			"1:1 true_false good \"Look here\" true\n! 1:1 warning a picture or embedded file is left out",
-		},
-		{"15 unescaped attributes", "[html]Q {=<a href=\"x~y#z\">a</a> ~b}", "1:1 single_choice good \"Q\" =\"a\" ~\"b\""},
-		{"16 wildcards", `Q {=a* =\*}`, "1:1 short_answer good \"Q\" *\"a*\" *\"\\\\*\""},
-		{
-			"17 line ends and tails", "Q {T}\";\r\rR {F}\r\n\r\nS {T}",
-			"1:1 true_false good \"Q\" true\n2:3 true_false good \"R\" false\n" +
-				"3:5 true_false good \"S\" true\n! 1:1 warning \"\\\";\" after the closing brace was ignored",
-		},
-		{"18 tags", "// [id:7] [tag:x]\nQ {T}", "1:2 true_false good \"Q\" true"},
-	})
+// giftRules are numbered as the rules of the format are.
+var giftRules = []ruleCase{
+	{
+		"1 blank line in open braces", "Q {\n=a\n\n~b\n}\n\nNext {T}",
+		"1:1 single_choice good \"Q\" =\"a\" ~\"b\"\n2:7 true_false good \"Next\" true\n" +
+			"! 1:1 warning a blank line inside the question was ignored",
+	},
+	{
+		"1 an unclosed brace costs one question", "Q {=a ~b\n\nNext {T}\n\nMore {=x}",
+		"1:1 unknown fault\n2:3 true_false good \"Next\" true\n3:5 short_answer good \"More\" *\"x\"\n" +
+			"! 1:1 fault the brace { in line 1 is never closed; write \\{ if no answers are meant",
+	},
+	{
+		"1 no blank line between questions", "One {T}\nTwo {F}\n::n::Three {=a}",
+		"1:1 true_false good \"One\" true\n2:2 true_false good \"Two\" false\n3:3 short_answer good \"Three\" *\"a\"\n" +
+			"! 1:1 warning there is no blank line before the next question\n" +
+			"! 2:2 warning there is no blank line before the next question",
+	},
+	{
+		"2 comments", "// c {\nQ {\n// =x\n=a\n}\n  // http\n\nSee http\\://x // y {T}",
+		"1:2 short_answer good \"Q\" *\"a\"\n" +
+			"2:8 true_false good \"See http://x // y\" true",
+	},
+	{
+		"3 escapes", `A \{\}\=\#\~\: \\n \\frac\{a\}\{b\}\nend {=\\\\ =\~}`,
+		"1:1 short_answer good \"A {}=#~: \\\\n \\\\frac{a}{b}\\nend\" *\"\\\\\\\\\" *\"~\"",
+	},
+	{
+		"4 categories", "$CATEGORY: $course$/top/a//b/c\n\nQ {T}\n\n$CATEGORY: x\nR {F}",
+		"1:3 true_false good \"Q\" true in \"a/b / c\"\n2:6 true_false good \"R\" false in \"x\"",
+	},
+	{"5 names", "::a\\:b:: Q {T}\n\n::only name:: {T}", "1:1 true_false good \"Q\" true\n2:3 true_false good \"only " +
+		"name\" true\n" +
+		"! 2:3 warning the question has no text; its name is shown"},
+	{
+		"6 formats", "[html]<p>a</p><p>b&nbsp;&lt;</p> {=[plain]<b> ~<b>x</b>}\n\n[1] Q {T}",
+		"1:1 single_choice good \"a\\nb <\" =\"<b>\" ~\"x\"\n2:3 true_false good \"[1] Q\" true",
+	},
+	{"7 kinds", "Text\n\nE {}\n\nQ {true}", "1:1 description left_out\n2:3 essay left_out\n3:5 short_answer good " +
+		"\"Q\" true\n" +
+		"! 1:1 left_out a description is not a question: it has no answers in braces\n" +
+		"! 2:3 left_out an essay can't be played live\n" +
+		"! 3:5 warning \"true\" was read as true/false; by the rules of GIFT it should be in capitals"},
+	{
+		"8 missing word", "It costs {=nothing ~much} here.\n\nIt is {=4}.",
+		"1:1 single_choice good \"It costs _____ here.\" =\"nothing\" ~\"much\"\n2:3 short_answer good \"It is _____.\" " +
+			"*\"4\"",
+	},
+	{
+		"9 an arrow in a choice", "Q {~a -> b =c -> d}\n\nM {=a->b =c->d}",
+		"1:1 single_choice good \"Q\" ~\"a -> b\" =\"c -> d\"\n2:3 matching left_out\n" +
+			"! 2:3 left_out a matching question can't be played live",
+	},
+	{
+		"10 weights", "Q {~%33.33333%a ~%33.33333%b ~%33.33333%c ~%-100%d}\n\nR {=%50%x =y}\n\nS {=a ~%50%b ~c}\n\nT " +
+			"{=%50%x}",
+		"1:1 multi_choice good \"Q\" =\"a\" =\"b\" =\"c\" ~\"d\"\n2:3 short_answer good \"R\" *\"y\"\n" +
+			"3:5 single_choice good \"S\" =\"a\" ~\"b\" ~\"c\"\n4:7 short_answer fault\n" +
+			"! 2:3 warning the answer \"x\" earned part of the points (50 %); it counts as wrong\n" +
+			"! 3:5 warning answer 2 earned part of the points (50 %); it counts as wrong\n" +
+			"! 4:7 warning the answer \"x\" earned part of the points (50 %); it counts as wrong\n" +
+			"! 4:7 fault no answer is fully right",
+	},
+	{
+		"11 feedback", "Q {=#ff0000 ~#00ff00}\n\nR {TRUE#no#yes####all}\n\nS {T####}\n\nU {=x#}",
+		"1:1 single_choice fault\n2:3 true_false good \"R\" true because \"all\"\n3:5 true_false good \"S\" true\n" +
+			"4:7 short_answer good \"U\" *\"x\"\n! 1:1 warning answer 1 has only feedback; write \\# for a number sign\n" +
+			"! 1:1 warning answer 2 has only feedback; write \\# for a number sign\n" +
+			"! 1:1 fault answer 1 is empty; answer 2 is empty; a choice needs at least two answers",
+	},
+	{
+		"12 numerical", "Q {#5}\n\nQ {#5:0.1}\n\nQ {#-2..3,5}\n\nQ {#=1:0 =%50%2 =%100%3 ~#no}\n\nQ {#abc}\n\nQ {#3#three}",
+		"1:1 numerical good \"Q\" 5..5\n2:3 numerical good \"Q\" 4.9..5.1\n3:5 numerical good \"Q\" -2..3.5\n" +
+			"4:7 numerical good \"Q\" 1..1 3..3\n5:9 numerical fault\n6:11 numerical good \"Q\" 3..3 because \"three\"\n" +
+			"! 4:7 warning the answer 2 earned part of the points (50 %); it counts as wrong\n" +
+			"! 5:9 fault \"abc\" is not a number, a number with a tolerance (5:0.1) or a range (1..5)",
+	},
+	{
+		"14 unescaped braces", "What is \\frac{a}{b}? {=x ~\\sqrt{2}}",
+		"1:1 single_choice good \"What is \\\\frac{a}{b}?\" =\"x\" ~\"\\\\sqrt{2}\"\n" +
+			"! 1:1 warning braces in the text are not escaped; the answers were taken from the block in line 1",
+	},
+	{
+		"15 pictures", "[html]Look <img src\\=\"@@PLUGINFILE@@/x.png\"> here {T}",
+		"1:1 true_false good \"Look here\" true\n! 1:1 warning a picture or embedded file is left out",
+	},
+	{"15 unescaped attributes", "[html]Q {=<a href=\"x~y#z\">a</a> ~b}", "1:1 single_choice good \"Q\" =\"a\" ~\"b\""},
+	{"16 wildcards", `Q {=a* =\*}`, "1:1 short_answer good \"Q\" *\"a*\" *\"\\\\*\""},
+	{
+		"17 line ends and tails", "Q {T}\";\r\rR {F}\r\n\r\nS {T}",
+		"1:1 true_false good \"Q\" true\n2:3 true_false good \"R\" false\n" +
+			"3:5 true_false good \"S\" true\n! 1:1 warning \"\\\";\" after the closing brace was ignored",
+	},
+	{"18 tags", "// [id:7] [tag:x]\nQ {T}", "1:2 true_false good \"Q\" true"},
 }
+
+func TestGIFTRules(t *testing.T) { runRules(t, GIFT, giftRules) }
 
 func TestAikenRules(t *testing.T) {
 	runRules(t, Aiken, []ruleCase{
@@ -227,8 +228,9 @@ func TestMoodleXMLRules(t *testing.T) {
 			"1:2 multichoice fault\n2:3 true_false good \"Q & R\" false\n" +
 				"! 1:2 fault the XML is damaged in line 2: element <b> closed by </question>",
 		},
-		{"numbers", "<quiz>" + question("numerical", `<answer fraction="100"><text>5</text><tolerance>0.5</tolerance></answer>`+
-			`<answer fraction="0"><text>*</text></answer>`) + "</quiz>", "1:1 numerical good \"Q & R\" 4.5..5.5"},
+		{"numbers", "<quiz>" + question("numerical",
+			`<answer fraction="100"><text>5</text><tolerance>0.5</tolerance></answer>`+
+				`<answer fraction="0"><text>*</text></answer>`) + "</quiz>", "1:1 numerical good \"Q & R\" 4.5..5.5"},
 		{
 			"kinds left out", "<quiz>" + question("ddwtos", "") + question("matching", "") + "</quiz>",
 			"1:1 ddwtos left_out\n2:2 matching left_out\n! 1:1 left_out questions of type \"ddwtos\" can't be played live\n" +
@@ -332,15 +334,18 @@ func TestSpreadsheetKeysThatALocaleChanged(t *testing.T) {
 func TestJSONRules(t *testing.T) {
 	runRules(t, JSON, []ruleCase{
 		{
-			"one wrong question", "{\"title\":\"T\",\n\"questions\":[\n{\"type\":\"true_false\",\"text\":\"Q\",\"correct\":true},\n{\"type\":\"numeric\",\"text\":7},\n" +
-				"{\"type\":\"essay\",\"text\":\"E\"},\n{\"type\":\"poll\",\"text\":\"P\",\"options\":[{\"text\":\"a\"},{\"text\":\"b\"}],\"x\":1}]}",
+			"one wrong question", "{\"title\":\"T\",\n\"questions\":[\n{\"type\":\"true_false\",\"text\":\"Q\",\"correct\":true},\n" +
+				"{\"type\":\"numeric\",\"text\":7},\n" +
+				"{\"type\":\"essay\",\"text\":\"E\"},\n{\"type\":\"poll\",\"text\":\"P\",\"options\":" +
+				"[{\"text\":\"a\"},{\"text\":\"b\"}],\"x\":1}]}",
 			"1:3 true_false good \"Q\" true\n2:4 numerical fault\n3:5 essay left_out\n4:6 poll good \"P\" ~\"a\" ~\"b\"\n" +
 				"! 2:4 fault cannot unmarshal number into Go struct field Question.text of type string\n" +
 				"! 3:5 left_out questions of type \"essay\" can't be played live\n" +
 				"! 4:6 warning unknown field \"x\": it was ignored",
 		},
 		{
-			"entities once", `{"results":[{"type":"multiple","question":"&quot;a&quot; &amp;lt;","correct_answer":"b","incorrect_answers":["c","a"]}]}`,
+			"entities once", `{"results":[{"type":"multiple","question":"&quot;a&quot; &amp;lt;",` +
+				`"correct_answer":"b","incorrect_answers":["c","a"]}]}`,
 			"1:1 single_choice good \"\\\"a\\\" &lt;\" ~\"a\" =\"b\" ~\"c\"",
 		},
 	})
@@ -425,7 +430,8 @@ func TestHostileFilesEnd(t *testing.T) {
 	for _, piece := range []string{
 		"{", "}", "{\n\n", "a{=b}\n", "<", "<a =\"", "<script>", "<!--", "<![CDATA[",
 		"<question ", "\"", "\"\"\"\n", ",", "\n", "=~#",
-		"A) x\n", "A. ", "ANSWER: A\n", "::", "&amp;", "#Q x\n", "^ x\n", "[", "{\"a\":", "\\", "x {=a ~b}\n\n", "<sup>1</sup>", "%",
+		"A) x\n", "A. ", "ANSWER: A\n", "::", "&amp;", "#Q x\n", "^ x\n", "[", "{\"a\":", "\\", "x {=a ~b}\n\n",
+		"<sup>1</sup>", "%",
 	} {
 		data := []byte("Q {=" + strings.Repeat(piece, (64<<10)/len(piece)))
 		raw := data[4:]
