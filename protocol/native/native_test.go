@@ -24,8 +24,11 @@ var decodeCases = map[string]struct {
 	code wire.Code
 	path string
 }{
-	"whole": {`{"id":7,"op":"room:join","room":"r1","data":{"a":[1]}}`,
-		Request{7, wire.OpRoomJoin, "r1", []byte(`{"a":[1]}`)}, "", ""},
+	"whole": {
+		`{"id":7,"op":"room:join","room":"r1","data":{"a":[1]}}`,
+		Request{7, wire.OpRoomJoin, "r1", []byte(`{"a":[1]}`)},
+		"", "",
+	},
 	"spaces":            {" {\n\"op\" : \"auth\" ,\t\"id\":1 }\r\n", Request{ID: 1, Op: wire.OpAuth}, "", ""},
 	"escaped op":        {`{"id":1,"op":"\u0061uth","room":"\u0061"}`, Request{ID: 1, Op: wire.OpAuth, Room: "a"}, "", ""},
 	"null data":         {`{"id":1,"op":"auth","data":null,"room":null}`, Request{ID: 1, Op: wire.OpAuth}, "", ""},
@@ -89,17 +92,23 @@ var dataCases = []struct {
 	{wire.OpRoomJoin, `{"role":"emperor"}`, "role", nil},
 	{wire.OpRoomJoin, `{"since":-1}`, "since", nil},
 	{wire.OpRoomLeave, `{"anything":1}`, "", nil},
-	{wire.OpRoomPublish, `{"event":"cursor","payload":{"a":[1, 2]},"volatile":true}`, "",
-		&wire.PublishData{Event: "cursor", Payload: json.RawMessage(`{"a":[1, 2]}`), Volatile: true}},
+	{
+		wire.OpRoomPublish, `{"event":"cursor","payload":{"a":[1, 2]},"volatile":true}`, "",
+		&wire.PublishData{Event: "cursor", Payload: json.RawMessage(`{"a":[1, 2]}`), Volatile: true},
+	},
 	{wire.OpRoomPublish, `{"event":"quiz:end","payload":1}`, "event", nil},
 	{wire.OpRoomPublish, `{"event":"x","payload":1,"key":[]}`, "key", nil},
 	{wire.OpRoomPresence, `{"mode":"page","limit":101}`, "limit", nil},
 	{wire.OpRoomPresence, `{"limit":1.5,"mode":"page"}`, "limit", nil},
-	{wire.OpQuizAnswer, `{"question":3,"answer":["0",1],"key":"k"}`, "",
-		&wire.AnswerData{Question: 3, Answer: json.RawMessage(`["0",1]`), Key: "k"}},
+	{
+		wire.OpQuizAnswer, `{"question":3,"answer":["0",1],"key":"k"}`, "",
+		&wire.AnswerData{Question: 3, Answer: json.RawMessage(`["0",1]`), Key: "k"},
+	},
 	{wire.OpQuizAnswer, ` {"question":"3","key":"\u006b","answer":null,"more":{}} `, "data", nil},
-	{wire.OpQuizAnswer, `{"question" : "3" , "key":"\u006b","answer":true,"more":{}}`, "",
-		&wire.AnswerData{Question: 3, Answer: json.RawMessage(`true`), Key: "k"}},
+	{
+		wire.OpQuizAnswer, `{"question" : "3" , "key":"\u006b","answer":true,"more":{}}`, "",
+		&wire.AnswerData{Question: 3, Answer: json.RawMessage(`true`), Key: "k"},
+	},
 	{wire.OpQuizAnswer, `{"question":0,"answer":1,"key":"k"}`, "question", nil},
 	{wire.OpQuizAnswer, `{"question":1.5,"answer":1,"key":"k"}`, "question", nil},
 	{wire.OpQuizAnswer, `{"question":1,"answer":1}`, "key", nil},

@@ -78,17 +78,21 @@ type columns struct {
 }
 
 func noColumns() columns {
-	return columns{question: -1, correct: -1, time: -1, points: -1, explanation: -1, kind: -1, category: -1,
-		picture: -1, multiple: -1}
+	return columns{
+		question: -1, correct: -1, time: -1, points: -1, explanation: -1, kind: -1, category: -1,
+		picture: -1, multiple: -1,
+	}
 }
 
 // readHeader recognises a header: it names the question and at least an answer or the key.
 func readHeader(r row) (columns, bool) {
 	cols := noColumns()
 	cols.width = len(r.cells)
-	single := map[role]*int{roleQuestion: &cols.question, roleCorrect: &cols.correct, roleTime: &cols.time,
+	single := map[role]*int{
+		roleQuestion: &cols.question, roleCorrect: &cols.correct, roleTime: &cols.time,
 		rolePoints: &cols.points, roleExplanation: &cols.explanation, roleType: &cols.kind,
-		roleCategory: &cols.category, rolePicture: &cols.picture, roleMultiple: &cols.multiple}
+		roleCategory: &cols.category, rolePicture: &cols.picture, roleMultiple: &cols.multiple,
+	}
 	for i, cell := range r.cells {
 		name := normalHeader(cell)
 		cols.titles = append(cols.titles, name)

@@ -65,8 +65,10 @@ func decodeXLSX(c *collector, data []byte) (err error) {
 			err = fmt.Errorf("%w: the spreadsheet can't be read", ErrDamaged)
 		}
 	}()
-	f, err := excelize.OpenReader(bytes.NewReader(data), excelize.Options{RawCellValue: true,
-		UnzipSizeLimit: unzipBytesMax, UnzipXMLSizeLimit: unzipBytesMax})
+	f, err := excelize.OpenReader(bytes.NewReader(data), excelize.Options{
+		RawCellValue:   true,
+		UnzipSizeLimit: unzipBytesMax, UnzipXMLSizeLimit: unzipBytesMax,
+	})
 	if err != nil {
 		return fmt.Errorf("%w: the spreadsheet can't be read (%s)", ErrDamaged, clip(err.Error(), 100))
 	}
