@@ -334,7 +334,8 @@ func TestSpreadsheetKeysThatALocaleChanged(t *testing.T) {
 func TestJSONRules(t *testing.T) {
 	runRules(t, JSON, []ruleCase{
 		{
-			"one wrong question", "{\"title\":\"T\",\n\"questions\":[\n{\"type\":\"true_false\",\"text\":\"Q\",\"correct\":true},\n" +
+			"one wrong question", "{\"title\":\"T\",\n\"questions\":[\n" +
+				"{\"type\":\"true_false\",\"text\":\"Q\",\"correct\":true},\n" +
 				"{\"type\":\"numeric\",\"text\":7},\n" +
 				"{\"type\":\"essay\",\"text\":\"E\"},\n{\"type\":\"poll\",\"text\":\"P\",\"options\":" +
 				"[{\"text\":\"a\"},{\"text\":\"b\"}],\"x\":1}]}",
