@@ -51,6 +51,13 @@ type Config struct {
 	// RawSend writes with a bare system call that does not tell Go's scheduler. It is cheaper, and safe because the
 	// sockets never block. Default off.
 	RawSend bool
+	// IO is how wide fan-outs reach the kernel: IOWrites by a write(2) per connection, IOUring by io_uring, many
+	// connections per system call (an error at the start where that is forbidden or missing), IOAuto (default) by
+	// io_uring where it works. Everything else is written.
+	IO IO
+	// UringConnsMin is how many connections must have something to send at the end of a turn for io_uring to be used.
+	// Default 32: below that a submission is no cheaper than the writes.
+	UringConnsMin int
 	// SlowConsumerFrame returns the bytes to send, best effort, before a connection is closed with
 	// ReasonSlowConsumer; nil for none. Called on the loop's goroutine; the bytes are copied.
 	SlowConsumerFrame func() []byte
@@ -61,6 +68,18 @@ type Config struct {
 	Logger *slog.Logger
 }
 
+// IO is a way for wide fan-outs to reach the kernel.
+type IO string
+
+const (
+	// IOAuto uses io_uring where it works.
+	IOAuto IO = "auto"
+	// IOWrites uses write(2) only.
+	IOWrites IO = "writes"
+	// IOUring uses io_uring, or the server does not start.
+	IOUring IO = "uring"
+)
+
 // withDefaults fills what is zero and reports every wrong field at once.
 func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.Loops, runtime.GOMAXPROCS(0))
@@ -69,6 +88,8 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.OutboxHardBytes, 1<<20)
 	setDefault(&c.InboxTasksMax, 1<<16)
 	setDefault(&c.ReadBufferBytes, 64<<10)
+	setDefault(&c.IO, IOAuto)
+	setDefault(&c.UringConnsMin, wideConnsMin)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
 	}
@@ -86,6 +107,8 @@ func (c Config) withDefaults() (Config, error) {
 	complain(c.OutboxHardBytes < c.OutboxHighBytes,
 		"the outbox's hard limit (%d bytes) must not be below its high mark (%d)", c.OutboxHardBytes, c.OutboxHighBytes)
 	complain(c.InboxTasksMax < 1, "the inbox must have room for at least one task, not %d", c.InboxTasksMax)
+	complain(c.IO != IOAuto && c.IO != IOWrites && c.IO != IOUring, "io must be auto, writes or uring, not %q", c.IO)
+	complain(c.UringConnsMin < 1, "io_uring needs at least one connection to send to, not %d", c.UringConnsMin)
 	complain(c.ReadBufferBytes < 1<<10 || c.ReadBufferBytes > 1<<24,
 		"the read buffer must be between 1 KiB and 16 MiB, not %d bytes", c.ReadBufferBytes)
 	return c, errors.Join(faults...)

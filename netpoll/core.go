@@ -137,6 +137,12 @@ type Port struct{ l *Loop }
 // Loop is the loop behind the port.
 func (p *Port) Loop() *Loop { return p.l }
 
+// SendsWide makes the loop hand wide fan-outs to s from its next turn on. Before traffic flows.
+func (p *Port) SendsWide(s WideSender) {
+	p.l.wide.sender = s
+	p.l.count.wideOn.Store(true)
+}
+
 // Started tells the handler that the loop runs.
 func (p *Port) Started() {
 	l := p.l

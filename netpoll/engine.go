@@ -39,6 +39,7 @@ type gnetLoop struct {
 	bell  int // our end of the pair
 	timer *time.Timer
 	rawScratch
+	wide
 
 	// Owned by the loop after binding.
 	loop gnet.EventLoop
@@ -55,7 +56,38 @@ func newEngine(core *Core, loops int) (*engine, error) {
 		d.timer.Stop()
 		e.loops = append(e.loops, d)
 	}
+	if err := e.openWide(); err != nil {
+		e.release()
+		return nil, err
+	}
 	return e, nil
+}
+
+// openWide gives every loop what it needs for wide submissions, or none of them any: all loops send the same way.
+func (e *engine) openWide() error {
+	how := e.core.cfg.IO
+	if how == IOWrites {
+		return nil
+	}
+	for i, d := range e.loops {
+		err := d.openWide()
+		if err == nil {
+			continue
+		}
+		for _, opened := range e.loops[:i] {
+			opened.closeWide()
+		}
+		if how == IOUring {
+			return fmt.Errorf("netpoll: io_uring is demanded but can't be used here (%w): "+
+				"allow it (kernel.io_uring_disabled=0, the container's seccomp profile) or set io to auto or writes", err)
+		}
+		e.core.cfg.Logger.Info("netpoll: io_uring can't be used here; wide fan-outs go by write(2)", "why", err)
+		return nil
+	}
+	for _, d := range e.loops {
+		d.port.SendsWide(d)
+	}
+	return nil
 }
 
 // bindLoops enrols a socket pair in each of gnet's loops. The balancer hands them out in turn and nobody else uses it,
@@ -118,6 +150,7 @@ func (e *engine) release() {
 	for _, d := range e.loops {
 		d.port.Shut()
 		d.timer.Stop()
+		d.closeWide()
 		if d.bell >= 0 {
 			_ = unix.Close(d.bell)
 			d.bell = -1

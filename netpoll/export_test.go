@@ -31,3 +31,10 @@ func EngineBytes(c *Conn) int { return c.t.OutboundBuffered() }
 
 // Stuck reports whether frames wait although nothing keeps them from leaving.
 func Stuck(c *Conn) bool { return len(c.out.q) > 0 && c.flags&flagBlocked == 0 }
+
+// UringUsable says why io_uring can't be used here, if so.
+func UringUsable() error {
+	var d gnetLoop
+	defer d.closeWide()
+	return d.openWide()
+}

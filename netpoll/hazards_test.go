@@ -26,58 +26,56 @@ import (
 // A descriptor number is used again as soon as it is free, so a write through a connection that is closed would reach
 // whoever has the number now.
 func TestClosedConnectionNeverWritesToTheNextOwner(t *testing.T) {
-	for _, raw := range []bool{false, true} {
-		t.Run(fmt.Sprintf("raw=%v", raw), func(t *testing.T) {
-			opened := make(chan *netpoll.Conn, 4)
-			closed := make(chan *netpoll.Conn, 4)
-			h := &script{
-				opened: func(c *netpoll.Conn) { opened <- c },
-				closed: func(c *netpoll.Conn, _ netpoll.Reason) { closed <- c },
-			}
-			s := serve(t, netpoll.Config{RawSend: raw}, h)
-			l := s.Loops()[0]
-			first := dial(t, s)
-			old := recv(t, opened)
-			var fd int
-			var client net.Conn
-			// The next client connects while the loop is held, so that the first free number goes to its acceptance.
-			do(t, l, func() {
-				fd = netpoll.Descriptor(old)
-				client = dial(t, s)
-				old.SendBytes(netpoll.Reliable, []byte("to the first\n"))
-				old.Close(netpoll.ReasonDone)
-				if got := old.SendBytes(netpoll.Reliable, []byte("secret\n")); got != netpoll.Closed {
-					t.Errorf("sending while closing gave %v", got)
-				}
-			})
-			recv(t, closed)
-			second := recv(t, opened)
-			do(t, l, func() {
-				if got := netpoll.Descriptor(second); got != fd {
-					t.Errorf("the descriptor was not used again (%d, was %d): the test shows nothing", got, fd)
-				}
-				f := frame.Of([]byte("secret\n"))
-				defer f.Release()
-				if got := old.Send(netpoll.Reliable, 0, f); got != netpoll.Closed {
-					t.Errorf("sending on a closed connection gave %v", got)
-				}
-				old.SendBytes(netpoll.Reliable, []byte("secret\n"))
-				old.Close(netpoll.ReasonDone)
-				old.SetTimer(netpoll.TimerUser, 0)
-				netpoll.ForceFlush(old, []byte("secret\n"))
-				if _, err := old.Detach(); err == nil {
-					t.Error("a closed connection could be detached")
-				}
-				second.SendBytes(netpoll.Reliable, []byte("yours\n"))
-			})
-			if got := readLine(t, client); got != "yours" {
-				t.Fatalf("the next owner of the descriptor read %q", got)
-			}
-			if got, err := io.ReadAll(first); err != nil || string(got) != "to the first\n" {
-				t.Fatalf("the first client read %q, %v", got, err)
+	eachPath(t, func(t *testing.T, path netpoll.Config) {
+		opened := make(chan *netpoll.Conn, 4)
+		closed := make(chan *netpoll.Conn, 4)
+		h := &script{
+			opened: func(c *netpoll.Conn) { opened <- c },
+			closed: func(c *netpoll.Conn, _ netpoll.Reason) { closed <- c },
+		}
+		s := serve(t, path, h)
+		l := s.Loops()[0]
+		first := dial(t, s)
+		old := recv(t, opened)
+		var fd int
+		var client net.Conn
+		// The next client connects while the loop is held, so that the first free number goes to its acceptance.
+		do(t, l, func() {
+			fd = netpoll.Descriptor(old)
+			client = dial(t, s)
+			old.SendBytes(netpoll.Reliable, []byte("to the first\n"))
+			old.Close(netpoll.ReasonDone)
+			if got := old.SendBytes(netpoll.Reliable, []byte("secret\n")); got != netpoll.Closed {
+				t.Errorf("sending while closing gave %v", got)
 			}
 		})
-	}
+		recv(t, closed)
+		second := recv(t, opened)
+		do(t, l, func() {
+			if got := netpoll.Descriptor(second); got != fd {
+				t.Errorf("the descriptor was not used again (%d, was %d): the test shows nothing", got, fd)
+			}
+			f := frame.Of([]byte("secret\n"))
+			defer f.Release()
+			if got := old.Send(netpoll.Reliable, 0, f); got != netpoll.Closed {
+				t.Errorf("sending on a closed connection gave %v", got)
+			}
+			old.SendBytes(netpoll.Reliable, []byte("secret\n"))
+			old.Close(netpoll.ReasonDone)
+			old.SetTimer(netpoll.TimerUser, 0)
+			netpoll.ForceFlush(old, []byte("secret\n"))
+			if _, err := old.Detach(); err == nil {
+				t.Error("a closed connection could be detached")
+			}
+			second.SendBytes(netpoll.Reliable, []byte("yours\n"))
+		})
+		if got := readLine(t, client); got != "yours" {
+			t.Fatalf("the next owner of the descriptor read %q", got)
+		}
+		if got, err := io.ReadAll(first); err != nil || string(got) != "to the first\n" {
+			t.Fatalf("the first client read %q, %v", got, err)
+		}
+	})
 }
 
 func TestPanicsAreContained(t *testing.T) {
@@ -264,92 +262,94 @@ func TestInboxIsBounded(t *testing.T) {
 // A peer that never reads: memory stays bounded and the connection is closed, with the advice for slow consumers
 // where it still fits.
 func TestPeerThatNeverReads(t *testing.T) {
-	const hard = 256 << 10
-	reasons := make(chan netpoll.Reason, 1)
-	opened := make(chan *netpoll.Conn, 1)
-	s := serve(t, netpoll.Config{
-		OutboxHighBytes: 64 << 10, OutboxHardBytes: hard,
-		SlowConsumerFrame: func() []byte { return []byte("slow") },
-	}, &script{
-		opened: func(c *netpoll.Conn) { opened <- c },
-		closed: func(_ *netpoll.Conn, r netpoll.Reason) { reasons <- r },
-	})
-	dial(t, s)
-	c := recv(t, opened)
-	payload := frame.Of(make([]byte, 1000))
-	defer payload.Release()
-	most, engine, sent := 0, 0, 0
-	for over := false; !over; {
-		do(t, s.Loops()[0], func() {
-			for range 200 { // more in a turn than the engine may be given
-				if c.Send(netpoll.Reliable, 0, payload) == netpoll.Closed {
-					over = true
-					return
-				}
-				sent += payload.Len()
-				most = max(most, c.QueuedBytes())
-				engine = max(engine, netpoll.EngineBytes(c))
-			}
+	eachPath(t, func(t *testing.T, path netpoll.Config) {
+		const hard = 256 << 10
+		reasons := make(chan netpoll.Reason, 1)
+		opened := make(chan *netpoll.Conn, 1)
+		path.OutboxHighBytes, path.OutboxHardBytes = 64<<10, hard
+		path.SlowConsumerFrame = func() []byte { return []byte("slow") }
+		s := serve(t, path, &script{
+			opened: func(c *netpoll.Conn) { opened <- c },
+			closed: func(_ *netpoll.Conn, r netpoll.Reason) { reasons <- r },
 		})
-		if sent > 1<<30 {
-			t.Fatal("a gigabyte was queued for a peer that never reads")
+		dial(t, s)
+		c := recv(t, opened)
+		payload := frame.Of(make([]byte, 1000))
+		defer payload.Release()
+		most, engine, sent := 0, 0, 0
+		for over := false; !over; {
+			do(t, s.Loops()[0], func() {
+				for range 200 { // more in a turn than the engine may be given
+					if c.Send(netpoll.Reliable, 0, payload) == netpoll.Closed {
+						over = true
+						return
+					}
+					sent += payload.Len()
+					most = max(most, c.QueuedBytes())
+					engine = max(engine, netpoll.EngineBytes(c))
+				}
+			})
+			if sent > 1<<30 {
+				t.Fatal("a gigabyte was queued for a peer that never reads")
+			}
 		}
-	}
-	if r := recv(t, reasons); r != netpoll.ReasonSlowConsumer {
-		t.Fatalf("closed for %v", r)
-	}
-	if most > 2*hard {
-		t.Errorf("%d bytes were queued, the limit is %d", most, hard)
-	}
-	if engine > 64<<10 {
-		t.Errorf("the engine held %d bytes: it must get nothing while it has some", engine)
-	}
-	if st := s.Stats(); st.Dropped[netpoll.Reliable] == 0 || st.Closed[netpoll.ReasonSlowConsumer] != 1 {
-		t.Errorf("counted %+v", st)
-	}
+		if r := recv(t, reasons); r != netpoll.ReasonSlowConsumer {
+			t.Fatalf("closed for %v", r)
+		}
+		if most > 2*hard {
+			t.Errorf("%d bytes were queued, the limit is %d", most, hard)
+		}
+		if engine > 64<<10 {
+			t.Errorf("the engine held %d bytes: it must get nothing while it has some", engine)
+		}
+		if st := s.Stats(); st.Dropped[netpoll.Reliable] == 0 || st.Closed[netpoll.ReasonSlowConsumer] != 1 {
+			t.Errorf("counted %+v", st)
+		}
+	})
 }
 
 // A peer that pauses and comes back gets everything, in order and whole.
 func TestPeerThatCatchesUp(t *testing.T) {
-	for _, raw := range []bool{false, true} {
-		t.Run(fmt.Sprintf("raw=%v", raw), func(t *testing.T) {
-			opened := make(chan *netpoll.Conn, 1)
-			s := serve(t, netpoll.Config{OutboxHardBytes: 64 << 20, RawSend: raw},
-				&script{opened: func(c *netpoll.Conn) { opened <- c }})
-			client := dial(t, s)
-			c := recv(t, opened)
-			var want bytes.Buffer
-			for i := range 400 {
-				do(t, s.Loops()[0], func() {
-					for j := range 20 {
-						line := fmt.Sprintf("%d.%d %s\n", i, j, strings.Repeat("x", 1000+i))
-						want.WriteString(line)
-						c.SendBytes(netpoll.Reliable, []byte(line))
-					}
-				})
-			}
-			if s.Stats().Blocked != 1 {
-				t.Error("the connection should have been behind")
-			}
-			got := make([]byte, want.Len())
-			if _, err := io.ReadFull(client, got); err != nil {
-				t.Fatal(err)
-			}
-			if !bytes.Equal(got, want.Bytes()) {
-				t.Error("the bytes differ")
-			}
-		})
-	}
+	eachPath(t, func(t *testing.T, path netpoll.Config) {
+		opened := make(chan *netpoll.Conn, 1)
+		path.OutboxHardBytes = 64 << 20
+		s := serve(t, path,
+			&script{opened: func(c *netpoll.Conn) { opened <- c }})
+		client := dial(t, s)
+		c := recv(t, opened)
+		var want bytes.Buffer
+		for i := range 400 {
+			do(t, s.Loops()[0], func() {
+				for j := range 20 {
+					line := fmt.Sprintf("%d.%d %s\n", i, j, strings.Repeat("x", 1000+i))
+					want.WriteString(line)
+					c.SendBytes(netpoll.Reliable, []byte(line))
+				}
+			})
+		}
+		if s.Stats().Blocked != 1 {
+			t.Error("the connection should have been behind")
+		}
+		got := make([]byte, want.Len())
+		if _, err := io.ReadFull(client, got); err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(got, want.Bytes()) {
+			t.Error("the bytes differ")
+		}
+	})
 }
 
 // Members that are gone make writes fail while the loop walks over those it owes something; their removal must not
 // make the walk skip or repeat anybody.
-func TestFailedWritesInsideAWalk(t *testing.T) {
+func TestFailedWritesInsideAWalk(t *testing.T) { eachPath(t, failedWritesInsideAWalk) }
+
+func failedWritesInsideAWalk(t *testing.T, path netpoll.Config) {
 	const clients = 60
 	var members []*netpoll.Conn
 	joined := make(chan struct{}, clients)
 	gone := make(chan netpoll.Reason, clients)
-	s := serve(t, netpoll.Config{}, &script{
+	s := serve(t, path, &script{
 		opened: func(c *netpoll.Conn) {
 			c.State = len(members)
 			members = append(members, c)

@@ -57,6 +57,7 @@ type Loop struct {
 	dirty     []*Conn
 	closing   []*Conn
 	blocked   []*Conn
+	wide      wideState
 	iov       [][]byte  // scratch for one connection's write, filled anew for each
 	queues    [][]entry // empty queues for outboxes
 
@@ -208,6 +209,9 @@ func (l *Loop) end() {
 // flushDirty writes for every connection that has something queued. A failing write closes its connection inside the
 // call, and Closed may make further connections dirty: the list may grow while we walk it, and never shrinks.
 func (l *Loop) flushDirty() {
+	if l.wide.sender != nil && len(l.dirty) >= l.core.cfg.UringConnsMin {
+		l.flushWide()
+	}
 	for i := 0; i < len(l.dirty); i++ {
 		c := l.dirty[i]
 		c.flags &^= flagDirty

@@ -86,6 +86,23 @@ func (s *script) Closed(c *netpoll.Conn, reason netpoll.Reason) {
 
 func echo(c *netpoll.Conn, in []byte) { c.SendBytes(netpoll.Reliable, in) }
 
+// eachPath runs a test over every way in which bytes reach the kernel. io_uring is used from one connection on.
+func eachPath(t *testing.T, test func(t *testing.T, path netpoll.Config)) {
+	t.Helper()
+	for name, path := range map[string]netpoll.Config{
+		"writes": {IO: netpoll.IOWrites},
+		"raw":    {IO: netpoll.IOWrites, RawSend: true},
+		"uring":  {IO: netpoll.IOUring, UringConnsMin: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if err := netpoll.UringUsable(); path.IO == netpoll.IOUring && err != nil {
+				t.Skip("io_uring can't be used here: ", err)
+			}
+			test(t, path)
+		})
+	}
+}
+
 // serve starts a server on a free port and stops it when the test ends. It checks that no frame is left behind.
 func serve(t *testing.T, cfg netpoll.Config, h netpoll.Handler) *netpoll.Server {
 	t.Helper()

@@ -40,12 +40,14 @@ func TestOutboxKeepsItsPromises(t *testing.T) {
 		before := frame.Live()
 		var conn *netpoll.Conn
 		var reason netpoll.Reason
-		cfg := netpoll.Config{OutboxHighBytes: 1 << 10, OutboxHardBytes: 1 << rapid.IntRange(10, 14).Draw(t, "hard")}
+		cfg := netpoll.Config{
+			OutboxHighBytes: 1 << 10, OutboxHardBytes: 1 << rapid.IntRange(10, 14).Draw(t, "hard"), UringConnsMin: 1,
+		}
 		n := simulate(t, cfg, &script{
 			opened: func(c *netpoll.Conn) { conn = c; c.StopTimer(netpoll.TimerHandshake) },
 			closed: func(_ *netpoll.Conn, r netpoll.Reason) { reason = r },
 		}, simnet.Options{
-			Seed: rapid.Uint64().Draw(t, "seed"), Chop: true,
+			Seed: rapid.Uint64().Draw(t, "seed"), Chop: true, Wide: rapid.Bool().Draw(t, "wide"),
 			SendBufferBytes: rapid.SampledFrom([]int{64, 1000, 1 << 20}).Draw(t, "kernel"),
 		})
 		client := n.Dial()
@@ -189,8 +191,8 @@ func TestLifeOfConnections(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		before := frame.Live()
 		w := &witness{t: t, open: map[netpoll.ConnID]*netpoll.Conn{}}
-		n := simulate(t, netpoll.Config{Loops: 2, ConnsMax: 12}, w, simnet.Options{
-			Seed: rapid.Uint64().Draw(t, "seed"), Chop: true, SendBufferBytes: 256,
+		n := simulate(t, netpoll.Config{Loops: 2, ConnsMax: 12, UringConnsMin: 2}, w, simnet.Options{
+			Seed: rapid.Uint64().Draw(t, "seed"), Chop: true, Wide: rapid.Bool().Draw(t, "wide"), SendBufferBytes: 256,
 		})
 		var clients []*simnet.Client
 		some := func() *simnet.Client {
@@ -338,7 +340,7 @@ func TestSendingInsideAFailedWrite(t *testing.T) {
 	failed := 0
 	for seed := range uint64(20) {
 		var members []*netpoll.Conn
-		n := simulate(t, netpoll.Config{}, &script{
+		n := simulate(t, netpoll.Config{UringConnsMin: 1}, &script{
 			opened: func(c *netpoll.Conn) { members = append(members, c) },
 			closed: func(_ *netpoll.Conn, r netpoll.Reason) {
 				if r == netpoll.ReasonWriteFailed {
@@ -346,7 +348,7 @@ func TestSendingInsideAFailedWrite(t *testing.T) {
 				}
 				members[1].SendBytes(netpoll.Reliable, []byte("left"))
 			},
-		}, simnet.Options{Seed: seed})
+		}, simnet.Options{Seed: seed, Wide: seed%2 == 0})
 		first := n.Dial()
 		n.Run()
 		second := n.Dial()

@@ -15,6 +15,9 @@ type counters struct {
 	dropped    [classCount]atomic.Uint64
 	closed     [reasonCount]atomic.Uint64
 	timersHeld atomic.Int64
+	wideOn     atomic.Bool
+	wideCalls  atomic.Uint64
+	wideSends  atomic.Uint64
 }
 
 // Stats is a snapshot of a server's counters. Counts never go down; Open, Detached, Blocked and Timers are levels.
@@ -29,7 +32,10 @@ type Stats struct {
 	Dropped  map[Class]uint64  // frames discarded: volatile shed, state replaced, any lost when a connection closed
 	BytesIn  uint64            // bytes read
 	BytesOut uint64            // bytes given to the transport
-	Writes   uint64            // write calls made for them
+	Writes   uint64            // sends by write calls, one each
+	IO       IO                // how wide fan-outs reach the kernel: IOWrites or IOUring
+	Uring    uint64            // sends by io_uring
+	Enters   uint64            // system calls made for those
 	Panics   uint64            // panics recovered
 	// InboxTasksHigh is the deepest that any loop's inbox has been, in tasks.
 	InboxTasksHigh int
@@ -47,6 +53,7 @@ func (k *Core) Stats() Stats {
 		Refused:  k.refused.Load(),
 		Closed:   make(map[Reason]uint64),
 		Dropped:  make(map[Class]uint64),
+		IO:       IOWrites,
 	}
 	for _, l := range k.loops {
 		n := &l.count
@@ -55,6 +62,11 @@ func (k *Core) Stats() Stats {
 		s.BytesIn += n.bytesIn.Load()
 		s.BytesOut += n.bytesOut.Load()
 		s.Writes += n.writes.Load()
+		s.Uring += n.wideSends.Load()
+		s.Enters += n.wideCalls.Load()
+		if n.wideOn.Load() {
+			s.IO = IOUring
+		}
 		s.Panics += n.panics.Load()
 		s.InboxRefused += n.postsLost.Load()
 		s.InboxTasksHigh = max(s.InboxTasksHigh, int(n.inboxHigh.Load()))

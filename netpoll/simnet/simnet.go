@@ -29,6 +29,9 @@ type Options struct {
 	Seed uint64
 	// Chop cuts what travels into pieces of random size, in both directions, instead of delivering it whole.
 	Chop bool
+	// Wide lets the loops send in wide submissions, as over io_uring, from Config.UringConnsMin connections on. With Chop
+	// they are taken in part, and now and then refused for good.
+	Wide bool
 	// SendBufferBytes is how much the simulated kernel takes for a peer that does not read. Default 64 KiB.
 	SendBufferBytes int
 	// Start is the virtual time at the beginning. Default 2026-01-01 UTC.
@@ -86,6 +89,9 @@ func New(cfg netpoll.Config, handler netpoll.Handler, opts Options) (*Net, error
 	for range core.Config().Loops {
 		l := &loop{net: n}
 		l.port = core.AddLoop(l)
+		if opts.Wide {
+			l.port.SendsWide(l)
+		}
 		n.loops = append(n.loops, l)
 	}
 	for _, l := range n.loops {
@@ -216,6 +222,32 @@ func (l *loop) Close(t netpoll.Transport) {
 	}
 	l.port.Closed(c.conn, nil)
 	c.endServer()
+}
+
+// SendWide implements netpoll.WideSender. As the real one it never reports an end: the write that follows does.
+func (l *loop) SendWide(batch []netpoll.Sending) netpoll.WideResult {
+	n := l.net
+	result, taken := netpoll.WideSent, len(batch)
+	if n.opts.Chop && n.rnd.IntN(100) == 0 {
+		result, taken = netpoll.WideUnavailable, n.rnd.IntN(len(batch)+1)
+	}
+	for i := range batch[:taken] {
+		c := (*Client)(batch[i].T.(*serverEnd))
+		if c.serverClosed || len(c.outbound) > 0 {
+			panic("simnet: a wide send to a connection that is closed or has bytes buffered")
+		}
+		k := min(n.opts.SendBufferBytes-len(c.kernel), len(batch[i].B))
+		if c.reset || k <= 0 {
+			continue
+		}
+		if n.rnd.IntN(2) == 0 {
+			k = n.piece(k)
+		}
+		c.kernel = append(c.kernel, batch[i].B[:k]...)
+		batch[i].N = k
+		c.enqueue()
+	}
+	return result
 }
 
 // Dup implements netpoll.Driver: there is no descriptor to hand off.

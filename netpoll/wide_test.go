@@ -1,0 +1,133 @@
+package netpoll_test
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"testing"
+
+	"lectern/netpoll"
+	"lectern/netpoll/frame"
+)
+
+// crowd is a server with n clients connected, all on one loop.
+func crowd(t *testing.T, cfg netpoll.Config, n int) (*netpoll.Server, []*netpoll.Conn, []*net.TCPConn) {
+	t.Helper()
+	opened := make(chan *netpoll.Conn, 1)
+	s := serve(t, cfg, &script{opened: func(c *netpoll.Conn) { opened <- c }})
+	var conns []*netpoll.Conn
+	var clients []*net.TCPConn
+	for range n {
+		clients = append(clients, dial(t, s))
+		conns = append(conns, recv(t, opened))
+	}
+	return s, conns, clients
+}
+
+// Several batches of connections, with one frame or several, shared or their own, small or too large to be gathered:
+// each gets all of its own, in order, and the paths are used as the statistics say.
+func TestWideFanOutReachesEveryone(t *testing.T) {
+	eachPath(t, func(t *testing.T, path netpoll.Config) {
+		const members, turns = 600, 5
+		s, conns, clients := crowd(t, path, members)
+		want := make([]bytes.Buffer, members)
+		for turn := range turns {
+			do(t, s.Loops()[0], func() {
+				shared := frame.Of(fmt.Appendf(nil, "turn %d to all\n", turn))
+				large := frame.Of([]byte(strings.Repeat("x", 9<<10) + "\n"))
+				defer shared.Release()
+				defer large.Release()
+				send := func(i int, f *frame.Frame) {
+					conns[i].Send(netpoll.Reliable, 0, f)
+					want[i].Write(f.Bytes())
+				}
+				for i := range conns {
+					send(i, shared)
+					if i%2 == 0 {
+						send(i, shared) // the same pair for many: copied once
+					}
+					if i%3 == turn%3 {
+						own := fmt.Appendf(nil, "%d to %d\n", turn, i)
+						conns[i].SendBytes(netpoll.Reliable, own)
+						want[i].Write(own)
+					}
+					if i%50 == 0 {
+						send(i, large)
+					}
+				}
+			})
+		}
+		for i, c := range clients {
+			got := make([]byte, want[i].Len())
+			if _, err := io.ReadFull(c, got); err != nil || !bytes.Equal(got, want[i].Bytes()) {
+				t.Fatalf("member %d read %d bytes, %v, and not what it was sent", i, len(got), err)
+			}
+		}
+		do(t, s.Loops()[0], func() {}) // a client may read before its write is counted
+		st := s.Stats()
+		if st.Writes+st.Uring < members {
+			t.Errorf("%d writes and %d sends by io_uring are counted for %d members", st.Writes, st.Uring, members)
+		}
+		if uring := path.IO == netpoll.IOUring; uring != (st.Uring > 0) || uring != (st.IO == netpoll.IOUring) {
+			t.Errorf("the path is %v, counted: %d by io_uring, in use: %v", path.IO, st.Uring, st.IO)
+		}
+		if st.Enters > st.Uring/100 {
+			t.Errorf("%d system calls for %d sends", st.Enters, st.Uring)
+		}
+	})
+}
+
+// Below the threshold a submission is no cheaper than the writes.
+func TestFewConnectionsAreWritten(t *testing.T) {
+	s, conns, clients := crowd(t, netpoll.Config{}, 10)
+	do(t, s.Loops()[0], func() {
+		for _, c := range conns {
+			c.SendBytes(netpoll.Reliable, []byte("hello\n"))
+		}
+	})
+	for _, c := range clients {
+		readLine(t, c)
+	}
+	do(t, s.Loops()[0], func() {})
+	if st := s.Stats(); st.Uring != 0 || st.Writes != 10 {
+		t.Errorf("%d sends by io_uring, %d writes", st.Uring, st.Writes)
+	}
+}
+
+// Each loop's ring and its mappings are given back when the server stops, and also when the start fails.
+func TestRingsAreClosed(t *testing.T) {
+	if err := netpoll.UringUsable(); err != nil {
+		t.Skip("io_uring can't be used here: ", err)
+	}
+	if n := rings(t); n != 0 {
+		t.Fatalf("%d rings are open before the start", n)
+	}
+	t.Run("server", func(t *testing.T) {
+		serve(t, netpoll.Config{Loops: 3, IO: netpoll.IOUring}, &script{})
+		if n := rings(t); n != 3 {
+			t.Errorf("3 loops have %d rings", n)
+		}
+	})
+	if n := rings(t); n != 0 {
+		t.Errorf("%d rings are open after the stop", n)
+	}
+}
+
+// rings counts this process's descriptors of io_uring.
+func rings(t *testing.T) (n int) {
+	t.Helper()
+	const dir = "/proc/self/fd"
+	all, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range all {
+		if to, err := os.Readlink(dir + "/" + e.Name()); err == nil && strings.Contains(to, "io_uring") {
+			n++
+		}
+	}
+	return n
+}
