@@ -1,0 +1,11 @@
+// Package e2e drives the built binary as people do: Chromium with the host's page, players and the projector screen, cut
+// lines and a killed server. It has tests only, and they run with LECTERN_E2E=1:
+//
+//	LECTERN_BIN            the binary; without it the test builds one
+//	LECTERN_NODE_MODULES   a node_modules with playwright-core
+//	LECTERN_CHROMIUM       the browser (default: chromium on the PATH)
+//	LECTERN_SCREENSHOTS    a directory: also make the README's pictures there
+//
+// The scripts under browser run in Node and talk with the test in lines of JSON: {"need":"kill"} asks the test to do
+// something, {"result":{…}} ends the scenario.
+package e2e
