@@ -60,7 +60,7 @@ export function liveView(host, game) {
   let stopped = null;
   let shortcuts = localStorage.getItem(shortcutsKey) !== 'off';
   const state = new Game(room, (s, why) => {
-    if (why === 'snapshot' || why === 'quiz:lobby' || why === 'quiz:progress') people.refresh();
+    if (['snapshot', 'quiz:lobby', 'quiz:progress', 'room:presence'].includes(why)) people.refresh();
     draw(s);
   });
 
