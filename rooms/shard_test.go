@@ -398,6 +398,24 @@ func TestIdleUnloadAndReload(t *testing.T) {
 	}
 }
 
+func TestRoomWithRecordsOnTheirWayStays(t *testing.T) {
+	w := newWorld(t, ShardConfig{IdleUnloadMs: 1}, nil)
+	w.do(joinCmd("r", 1))
+	w.post(publishCmd("r", 1, `1`, "k"), Command{Room: "r", From: effect.Caller{Conn: 1}, Body: &Disconnect{}})
+	w.settle()
+	w.now += 10 * sweepEveryMs
+	w.settle()
+	if w.shard.slots["r"] == nil {
+		t.Fatal("a reload now would not see the record that is being written")
+	}
+	w.commit()
+	w.now += 10 * sweepEveryMs
+	w.commit()
+	if w.shard.slots["r"] != nil {
+		t.Fatal("the room stays in memory")
+	}
+}
+
 func TestRoomThatNeverWasLeavesSoon(t *testing.T) {
 	w := newWorld(t, ShardConfig{}, nil)
 	c := cmd("nobody", wire.OpQuizState, 1, nil)
