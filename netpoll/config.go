@@ -56,7 +56,7 @@ type Config struct {
 	// io_uring where it works. Everything else is written.
 	IO IO
 	// UringConnsMin is how many connections must have something to send at the end of a turn for io_uring to be used.
-	// Default 32: below that a submission is no cheaper than the writes.
+	// Default 8: below that a submission is hardly cheaper than the writes.
 	UringConnsMin int
 	// SlowConsumerFrame returns the bytes to send, best effort, before a connection is closed with
 	// ReasonSlowConsumer; nil for none. Called on the loop's goroutine; the bytes are copied.

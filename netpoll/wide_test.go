@@ -82,7 +82,7 @@ func TestWideFanOutReachesEveryone(t *testing.T) {
 
 // Below the threshold a submission is no cheaper than the writes.
 func TestFewConnectionsAreWritten(t *testing.T) {
-	s, conns, clients := crowd(t, netpoll.Config{}, 10)
+	s, conns, clients := crowd(t, netpoll.Config{}, 7)
 	do(t, s.Loops()[0], func() {
 		for _, c := range conns {
 			c.SendBytes(netpoll.Reliable, []byte("hello\n"))
@@ -92,7 +92,7 @@ func TestFewConnectionsAreWritten(t *testing.T) {
 		readLine(t, c)
 	}
 	do(t, s.Loops()[0], func() {})
-	if st := s.Stats(); st.Uring != 0 || st.Writes != 10 {
+	if st := s.Stats(); st.Uring != 0 || st.Writes != 7 {
 		t.Errorf("%d sends by io_uring, %d writes", st.Uring, st.Writes)
 	}
 }
