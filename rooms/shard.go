@@ -72,6 +72,7 @@ type Shard struct {
 	held      heldQueue
 	outbound  []Delivery // durable, waiting for the loops
 	spare     []Delivery // what the loops gave back
+	freeItems []heldItem // of a batch that has left, for the next one
 	inFlight  bool
 	heldCount int
 	nextSweep int64
@@ -142,6 +143,9 @@ func (s *Shard) Drain(now int64, commands []Command, signals []any) int64 {
 	s.sweep(now)
 	s.commit()
 	s.flush()
+	if cap(s.effects.Outputs) > spareMax { // a rank for each of 100,000: not to be kept for ever
+		s.effects = effect.Effects{}
+	}
 	if len(s.deadlines) == 0 {
 		return 0
 	}
@@ -208,6 +212,7 @@ func (s *Shard) collect(now int64, sl *slot) bool {
 		s.stats.facts.Add(int64(len(s.effects.Facts)))
 		b.touch(sl)
 	}
+	b.items = slices.Grow(b.items, len(s.effects.Outputs))
 	for i := range s.effects.Outputs {
 		b.items = append(b.items, heldItem{room: sl.id, slot: sl, output: s.effects.Outputs[i]})
 	}

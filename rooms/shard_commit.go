@@ -39,7 +39,8 @@ type heldQueue []*heldBatch
 // openBatch is the batch of the drain that is going on.
 func (s *Shard) openBatch() *heldBatch {
 	if s.batch == nil {
-		s.batch = &heldBatch{}
+		s.batch = &heldBatch{items: s.freeItems}
+		s.freeItems = nil
 	}
 	return s.batch
 }
@@ -123,11 +124,16 @@ func (s *Shard) release() {
 	n := 0
 	for ; n < len(s.held) && s.held[n].settled; n++ {
 		b := s.held[n]
+		s.outbound = slices.Grow(s.outbound, len(b.items))
 		for i := range b.items {
 			s.releaseItem(&b.items[i])
 		}
 		s.heldCount -= len(b.items)
 		s.held[n] = nil
+		if cap(b.items) <= spareMax {
+			clear(b.items)
+			s.freeItems = b.items[:0]
+		}
 	}
 	s.held = s.held[n:]
 	if len(s.held) == 0 {
@@ -174,7 +180,7 @@ func (s *Shard) flush() {
 // delivered is the signal that the loops have taken a delivery.
 type delivered struct{ items []Delivery }
 
-// spareMax is the largest delivery buffer, in items, that a shard keeps for the next one.
+// spareMax is the largest buffer of outputs that a shard keeps for the next drain.
 const spareMax = 4096
 
 func (s *Shard) onDelivered(d delivered) {
