@@ -107,7 +107,9 @@ func eachPath(t *testing.T, test func(t *testing.T, path netpoll.Config)) {
 func serve(t *testing.T, cfg netpoll.Config, h netpoll.Handler) *netpoll.Server {
 	t.Helper()
 	before := frame.Live()
-	cfg.Addr = "127.0.0.1:0"
+	if cfg.Addr == "" {
+		cfg.Addr = "127.0.0.1:0"
+	}
 	if cfg.Loops == 0 {
 		cfg.Loops = 1
 	}

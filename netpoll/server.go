@@ -53,7 +53,7 @@ func (s *Server) Start(ctx context.Context) error {
 		return err
 	}
 	ran := make(chan error, 1)
-	go func() { ran <- gnet.Run(s.engine, "tcp://"+addr.String(), s.options()...) }()
+	go func() { ran <- gnet.Run(s.engine, "tcp://"+engineAddr(addr), s.options()...) }()
 	select {
 	case <-s.engine.booted:
 	case err := <-ran:
@@ -152,6 +152,16 @@ func (s *Server) Stop(ctx context.Context) error {
 	case <-ctx.Done():
 		return fmt.Errorf("netpoll: a loop did not stop in time: %w", ctx.Err())
 	}
+}
+
+// engineAddr is how gnet must be told the address: given "[::]:port" it would listen for IPv6 alone, while without a
+// host it
+// listens for both families, as Go's own listeners do.
+func engineAddr(addr net.Addr) string {
+	if tcp, ok := addr.(*net.TCPAddr); ok && tcp.IP.To4() == nil && tcp.IP.IsUnspecified() {
+		return fmt.Sprintf(":%d", tcp.Port)
+	}
+	return addr.String()
 }
 
 // probe resolves the address to one with a port, and fails if someone listens there and sharing was not asked for:
