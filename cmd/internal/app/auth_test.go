@@ -148,7 +148,8 @@ func TestRevokedFamilyIsClosed(t *testing.T) {
 func TestClientStopsAtAFinalCode(t *testing.T) {
 	t.Parallel()
 	s := start(t, noDev)
-	access, refresh, _, err := s.issuer.Login(context.Background(), time.Now(), auth.Claims{Subject: "ada", Role: wire.RoleHost})
+	claims := auth.Claims{Subject: "ada", Role: wire.RoleHost}
+	access, refresh, _, err := s.issuer.Login(context.Background(), time.Now(), claims)
 	if err != nil {
 		t.Fatal(err)
 	}

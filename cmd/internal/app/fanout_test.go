@@ -196,7 +196,9 @@ func TestResumeAfterReconnect(t *testing.T) {
 			t.Fatalf("want %d, got %+v", want, m)
 		}
 	}
-	for _, strange := range []wire.JoinData{{Since: &since, Epoch: "another"}, {Since: ptr(uint64(999)), Epoch: first.Epoch}} {
+	for _, strange := range []wire.JoinData{
+		{Since: &since, Epoch: "another"}, {Since: ptr(uint64(999)), Epoch: first.Epoch},
+	} {
 		other := s.dial("/ws?guest=c")
 		if r := other.join("r", strange); r.Recovered || r.Snapshot == nil {
 			t.Errorf("%+v: %+v", strange, r)
@@ -214,7 +216,9 @@ func TestClientComesBack(t *testing.T) {
 	up := make(chan bool, 10)
 	line := &cuttable{}
 	c, _ := s.sdk(client.Config{
-		Guest: "Ada", Dial: line.dial, Event: func(e client.Event) { keepResumable(events, e) }, Changed: func(ready bool) { up <- ready },
+		Guest: "Ada", Dial: line.dial,
+		Event:   func(e client.Event) { keepResumable(events, e) },
+		Changed: func(ready bool) { up <- ready },
 	})
 	if _, err := c.Join(t.Context(), "r", wire.JoinData{}); err != nil {
 		t.Fatal(err)

@@ -193,10 +193,10 @@ func (s *server) handshake(target string, headers ...string) *conn {
 	for _, h := range headers {
 		extra += h + "\r\n"
 	}
-	if _, err := fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: %s\r\n%s%s\r\n", target, host, plainHandshake, extra); err != nil {
+	_, err := fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: %s\r\n%s%s\r\n", target, host, plainHandshake, extra)
+	if err != nil {
 		s.t.Fatal(err)
 	}
-	var err error
 	if c.head, err = http.ReadResponse(c.br, nil); err != nil {
 		s.t.Fatalf("handshake: %v", err)
 	}
@@ -205,7 +205,8 @@ func (s *server) handshake(target string, headers ...string) *conn {
 	return c
 }
 
-const deflateOffer = "Sec-WebSocket-Extensions: permessage-deflate; client_no_context_takeover; server_no_context_takeover"
+const deflateOffer = "Sec-WebSocket-Extensions: permessage-deflate; client_no_context_takeover; " +
+	"server_no_context_takeover"
 
 // dial is a handshake that must succeed.
 func (s *server) dial(target string, headers ...string) *conn {

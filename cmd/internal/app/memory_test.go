@@ -17,9 +17,9 @@ import (
 // idleBytesBudget is what one idle member of a room may cost on the heap, in bytes, on the server's side.
 const idleBytesBudget = 4 << 10
 
-// TestIdleMembersAreSmall measures live heap and stacks per authenticated, joined, idle member. Server and test share the
-// process, so the test's own side of each connection (a bare descriptor) is counted too; what the kernel holds for a
-// socket is not.
+// TestIdleMembersAreSmall measures live heap and stacks per authenticated, joined, idle member. Server and test share
+// the process, so the test's own side of each connection (a bare descriptor) is counted too; what the kernel holds for
+// a socket is not.
 func TestIdleMembersAreSmall(t *testing.T) {
 	members := 8000
 	if testing.Short() {
@@ -72,7 +72,8 @@ func TestIdleMembersAreSmall(t *testing.T) {
 	}
 	stats := s.net.Stats()
 	per := (liveBytes() - base) / int64(members)
-	t.Logf("%d idle members: %d bytes of heap and stacks each (budget %d); %d connections open", members, per, idleBytesBudget, stats.Open)
+	t.Logf("%d idle members: %d bytes of heap and stacks each (budget %d); %d connections open",
+		members, per, idleBytesBudget, stats.Open)
 	if per > idleBytesBudget {
 		t.Errorf("an idle member takes %d bytes, the budget is %d", per, idleBytesBudget)
 	}
@@ -90,8 +91,8 @@ func liveBytes() int64 {
 	return int64(m.HeapInuse + m.StackInuse)
 }
 
-// bareMember connects, upgrades and joins with nothing but system calls, so that the test's side costs no heap. It returns
-// once the reply to the join is there, which is left unread from there on.
+// bareMember connects, upgrades and joins with nothing but system calls, so that the test's side costs no heap. It
+// returns once the reply to the join is there; what comes later is left unread.
 func (s *server) bareMember(i int) (int, error) {
 	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
 	if err != nil {

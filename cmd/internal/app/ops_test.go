@@ -60,7 +60,8 @@ func TestRoomOps(t *testing.T) {
 	}
 	for _, mode := range []string{"", "count", "sample", "page"} {
 		got := shape(t, a.do(wire.OpRoomPresence, "r1", wire.PresenceData{Mode: mode}), "count")
-		if members, _ := got["members"].([]any); got["count"] != 2.0 || (mode == "sample" || mode == "page") != (len(members) == 2) {
+		listed := mode == "sample" || mode == "page"
+		if members, _ := got["members"].([]any); got["count"] != 2.0 || listed != (len(members) == 2) {
 			t.Errorf("room:presence %q: %v", mode, got)
 		}
 	}
@@ -88,12 +89,14 @@ func TestChatOps(t *testing.T) {
 	host.join(room, wire.JoinData{})
 	me := into[wire.AuthReply](t, ada.do(wire.OpAuth, "", wire.AuthData{Name: "-"}))
 	ada.join(room, wire.JoinData{Name: "Ada"})
-	sent := shape(t, ada.do(wire.OpChatSend, room, wire.ChatSendData{Text: "hello", Key: "1"}), "id", "seq", "ts")
+	hello := wire.ChatSendData{Text: "hello", Key: "1"}
+	sent := shape(t, ada.do(wire.OpChatSend, room, hello), "id", "seq", "ts")
 	id := sent["id"].(string)
-	if again := shape(t, ada.do(wire.OpChatSend, room, wire.ChatSendData{Text: "hello", Key: "1"}), "id"); again["id"] != id {
+	if again := shape(t, ada.do(wire.OpChatSend, room, hello), "id"); again["id"] != id {
 		t.Errorf("the same key again: %v, first %v", again, sent)
 	}
-	if msg := into[wire.ChatMessage](t, host.event(wire.EvChatMessage)); msg.ID != id || msg.Text != "hello" || msg.Name != "Ada" {
+	msg := into[wire.ChatMessage](t, host.event(wire.EvChatMessage))
+	if msg.ID != id || msg.Text != "hello" || msg.Name != "Ada" {
 		t.Errorf("chat:message %+v", msg)
 	}
 	ada.do(wire.OpChatEdit, room, wire.ChatEditData{ID: id, Text: "hello all"})
@@ -115,12 +118,13 @@ func TestChatOps(t *testing.T) {
 	host.do(wire.OpModSlow, room, wire.ModSlowData{EveryMs: 3_600_000})
 	ada.event(wire.EvChatSlow)
 	ada.do(wire.OpChatSend, room, wire.ChatSendData{Text: "one"})
-	if err := ada.refused(wire.CodeRateLimited, wire.OpChatSend, room, wire.ChatSendData{Text: "again"}); err.RetryAfterMs <= 0 {
+	more := wire.ChatSendData{Text: "again"}
+	if err := ada.refused(wire.CodeRateLimited, wire.OpChatSend, room, more); err.RetryAfterMs <= 0 {
 		t.Errorf("slow mode: %+v", err)
 	}
 	host.do(wire.OpModMute, room, wire.ModUserData{User: me.User})
 	ada.event(wire.EvChatMuted)
-	ada.refused(wire.CodeMuted, wire.OpChatSend, room, wire.ChatSendData{Text: "again"})
+	ada.refused(wire.CodeMuted, wire.OpChatSend, room, more)
 	host.do(wire.OpModLockdown, room, nil)
 	for _, op := range []wire.Op{wire.OpModApprove, wire.OpModReject} {
 		if m := host.ask(op, room, map[string]any{"id": "x"}); m.OK || m.Error.Code == wire.CodeUnknownOp {
@@ -170,7 +174,8 @@ func TestQuizOps(t *testing.T) {
 	host.do(wire.OpQuizResume, room, nil)
 	ada.event(wire.EvQuizResumed)
 	shape(t, ada.do(wire.OpQuizState, room, nil), "phase", "question", "participants", "me")
-	ada.refused(wire.CodeInvalidData, wire.OpQuizAnswer, room, wire.AnswerData{Question: 1, Answer: json.RawMessage(`"0"`)})
+	ada.refused(wire.CodeInvalidData, wire.OpQuizAnswer, room,
+		wire.AnswerData{Question: 1, Answer: json.RawMessage(`"0"`)})
 	answer := wire.AnswerData{Question: 1, Answer: json.RawMessage(`"0"`), Key: "k1"}
 	first := ada.do(wire.OpQuizAnswer, room, answer)
 	if got := shape(t, first, "receipt", "acceptedAt", "durable"); got["durable"] != true || got["receipt"] == "" {
@@ -274,8 +279,11 @@ func TestBreachesCloseTheConnection(t *testing.T) {
 		bytes []byte
 		code  wire.CloseCode
 	}{
-		"oversize":          {masked(ws.OpText, true, big), wire.CloseMessageTooBig},
-		"oversize by parts": {append(masked(ws.OpText, false, big[:200<<10]), masked(ws.OpContinuation, true, big[:200<<10])...), wire.CloseMessageTooBig},
+		"oversize": {masked(ws.OpText, true, big), wire.CloseMessageTooBig},
+		"oversize by parts": {
+			append(masked(ws.OpText, false, big[:200<<10]), masked(ws.OpContinuation, true, big[:200<<10])...),
+			wire.CloseMessageTooBig,
+		},
 		"invalid UTF-8":     {masked(ws.OpText, true, `{"id":1,"op":"`+"\xff\xfe"+`"}`), wire.CloseInvalidPayload},
 		"binary":            {masked(ws.OpBinary, true, "\x00\x01"), wire.CloseUnsupportedData},
 		"unmasked":          {ws.AppendText(nil, []byte(`{}`)), wire.CloseProtocolError},

@@ -25,7 +25,8 @@ func TestWhatKeepsTheServerFromStarting(t *testing.T) {
 	}
 	defer func() { _ = taken.Close() }()
 	damaged := t.TempDir()
-	if err := os.WriteFile(filepath.Join(damaged, "test.db"), []byte(strings.Repeat("not a database ", 500)), 0o600); err != nil {
+	rubbish := []byte(strings.Repeat("not a database ", 500))
+	if err := os.WriteFile(filepath.Join(damaged, "test.db"), rubbish, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	inUse := t.TempDir()
@@ -34,7 +35,9 @@ func TestWhatKeepsTheServerFromStarting(t *testing.T) {
 		change func(*config.Config)
 		says   []string
 	}{
-		"taken port": {func(c *config.Config) { c.Listen = taken.Addr().String() }, []string{taken.Addr().String(), "in use"}},
+		"taken port": {
+			func(c *config.Config) { c.Listen = taken.Addr().String() }, []string{taken.Addr().String(), "in use"},
+		},
 		"taken admin port": {
 			func(c *config.Config) { c.Admin = taken.Addr().String() },
 			[]string{taken.Addr().String(), "--admin", "in use"},
@@ -43,9 +46,11 @@ func TestWhatKeepsTheServerFromStarting(t *testing.T) {
 		"folder that can't be made": {
 			func(c *config.Config) { c.Store = "sqlite:/proc/no/such/x.db" }, []string{"/proc/no"},
 		},
-		"damaged database":   {onDisk(damaged), []string{filepath.Join(damaged, "test.db")}},
-		"database in use":    {onDisk(inUse), []string{"in use by another lectern", "--store"}},
-		"missing word list":  {func(c *config.Config) { c.Words = []string{"/no/such/words.txt"} }, []string{"/no/such/words.txt", "words"}},
+		"damaged database": {onDisk(damaged), []string{filepath.Join(damaged, "test.db")}},
+		"database in use":  {onDisk(inUse), []string{"in use by another lectern", "--store"}},
+		"missing word list": {
+			func(c *config.Config) { c.Words = []string{"/no/such/words.txt"} }, []string{"/no/such/words.txt", "words"},
+		},
 		"unknown store kind": {func(c *config.Config) { c.Store = "mysql:x" }, []string{"mysql", "sqlite:FILE"}},
 	} {
 		s, err := tryStart(t, tt.change)
@@ -116,8 +121,8 @@ func rightAnswer(question int, key string) wire.AnswerData {
 	return wire.AnswerData{Question: question, Answer: json.RawMessage(`"0"`), Key: key}
 }
 
-// A server that is stopped in the middle of a question comes back with the room, its PIN, the host, the time that is left
-// and every answer that was acknowledged.
+// A server that is stopped in the middle of a question comes back with the room, its PIN, the host, the time that is
+// left and every answer that was acknowledged.
 func TestRestartInMidQuiz(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

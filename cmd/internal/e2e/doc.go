@@ -1,5 +1,5 @@
-// Package e2e drives the built binary as people do: Chromium with the host's page, players and the projector screen, cut
-// lines and a killed server. It has tests only, and they run with LECTERN_E2E=1:
+// Package e2e drives the built binary as people do: Chromium with the host's page, players and the projector screen,
+// cut lines and a killed server. It has tests only, and they run with LECTERN_E2E=1:
 //
 //	LECTERN_BIN            the binary; without it the test builds one
 //	LECTERN_NODE_MODULES   a node_modules with playwright-core

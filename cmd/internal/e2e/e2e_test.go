@@ -201,7 +201,8 @@ func script(t *testing.T, s setup, name string, input map[string]any, result any
 	ctx, cancel := context.WithTimeout(t.Context(), scriptTimeout)
 	defer cancel()
 	c := exec.CommandContext(ctx, "node", filepath.Join("browser", name))
-	c.Env = append(os.Environ(), "LECTERN_NODE_MODULES="+s.modules, "LECTERN_CHROMIUM="+s.chromium, "E2E_INPUT="+string(raw))
+	c.Env = append(os.Environ(),
+		"LECTERN_NODE_MODULES="+s.modules, "LECTERN_CHROMIUM="+s.chromium, "E2E_INPUT="+string(raw))
 	c.Stderr = &testLog{t: t}
 	stdin, err := c.StdinPipe()
 	if err != nil {
