@@ -47,7 +47,8 @@ func readQuestions(path, format string) (*quizfile.Import, error) {
 
 // report prints what was found, and every problem with number, line and reason.
 func report(out io.Writer, path string, imp *quizfile.Import) {
-	fmt.Fprintf(out, "%s: %s, %d questions, %d can be played\n", path, imp.Format, imp.Total, imp.Good)
+	fmt.Fprintf(out, "%s: %s, %d questions: %d can be played, %d are left out, %d are faulty\n", path, imp.Format,
+		imp.Total+imp.Faulty, imp.Good, imp.Total-imp.Good, imp.Faulty)
 	counts := imp.CountsByType()
 	types := make([]string, 0, len(counts))
 	for t := range counts {

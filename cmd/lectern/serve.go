@@ -105,7 +105,7 @@ func serve(ctx context.Context, cfg *config.Config, out io.Writer) error {
 	select {
 	case <-ctx.Done():
 		stopSignals() // a second signal ends at once
-		log.Info("stopping", "drain", cfg.Drain)
+		log.Info("stopping", "drain", cfg.Drain.String())
 	case ended = <-a.Done():
 	}
 	stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cfg.Drain+stopGrace)

@@ -31,7 +31,7 @@ const (
 	CodeUnknownMessage Code = "unknown_message"  // no such chat message
 	CodeRateLimited    Code = "rate_limited"     // come back after retryAfterMs
 	CodeTooLarge       Code = "too_large"        // over a size limit
-	CodeUnavailable    Code = "unavailable"      // a store is away or full; nothing was recorded; try again
+	CodeUnavailable    Code = "unavailable"      // a store is away or full; try again with the same key
 	CodeInternal       Code = "internal"         // our fault; counted and logged
 )
 

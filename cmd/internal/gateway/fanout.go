@@ -191,7 +191,7 @@ func (d *delivery) single(ls *loopState, m *member, it *rooms.Delivery) {
 	case effect.Leave:
 		ls.leave(m, it.Room)
 	case effect.Close:
-		m.close(it.CloseCode, "removed by the host")
+		m.close(it.CloseCode, closeReason(it.CloseCode))
 	case effect.Reply:
 		if it.Err != nil {
 			m.refuse(it.Req, it.Err)
@@ -202,6 +202,19 @@ func (d *delivery) single(ls *loopState, m *member, it *rooms.Delivery) {
 		d.gw.counters.deliveries.Add(1)
 		m.send(func(dst []byte) []byte { return d.appendEvent(dst, it) })
 	}
+}
+
+// closeReason is what a room's close says to people.
+func closeReason(code wire.CloseCode) string {
+	switch code {
+	case wire.CloseKicked, wire.CloseBanned:
+		return "removed by the host"
+	case wire.CloseNodeChange:
+		return "the room was rebuilt; come back"
+	case wire.CloseOverloaded:
+		return "the room can't be served now; come back later"
+	}
+	return "closed by the room"
 }
 
 // loopRoom is a room's members on one loop. staff lists the moderators and hosts again, so that what is for them alone
