@@ -37,12 +37,28 @@ type (
 
 // EncodeFact makes the record of a fact.
 func EncodeFact(room string, index uint64, f effect.Fact) (Record, error) {
+	rec := Record{Room: room, Index: index, Kind: f.Kind, At: f.At}
+	if quick, ok := f.Data.(quickFact); ok {
+		if data, ok := quick.AppendJSON(make([]byte, 0, quickFactBytes)); ok {
+			rec.Data = data
+			return rec, nil
+		}
+	}
 	data, err := json.Marshal(f.Data)
 	if err != nil {
 		return Record{}, fmt.Errorf("rooms: encode fact %s: %w", f.Kind, err)
 	}
-	return Record{Room: room, Index: index, Kind: f.Kind, At: f.At, Data: data}, nil
+	rec.Data = data
+	return rec, nil
 }
+
+// quickFact is a fact that can marshal itself without reflection, at least in the usual case.
+type quickFact interface {
+	AppendJSON(dst []byte) (_ []byte, ok bool)
+}
+
+// quickFactBytes is enough for the usual one.
+const quickFactBytes = 128
 
 // DecodeFact is the inverse of EncodeFact. An unknown kind is an error: a record that is not understood must not be
 // passed over, because everything after it may depend on it.

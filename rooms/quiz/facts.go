@@ -105,6 +105,12 @@ type Ended struct{}
 // DecodeFact is the inverse of marshalling a fact's Data: a pointer to the type of kind. It is strict: an unknown kind,
 // unknown members, trailing bytes, or values that the machine can't have recorded are errors.
 func DecodeFact(kind string, data []byte) (any, error) {
+	if v := plainFact(kind, data); v != nil {
+		if err := checkFact(v); err != nil {
+			return nil, fmt.Errorf("quiz: fact %s: %w", kind, err)
+		}
+		return v, nil
+	}
 	v := newFact(kind)
 	if v == nil {
 		return nil, fmt.Errorf("quiz: unknown fact %q", kind)

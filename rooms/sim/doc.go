@@ -2,8 +2,8 @@
 //
 // Clients join rooms, answer, chat, publish, repeat themselves with the same idempotency key, lose their connections
 // and come back with the last seq they saw. A gateway model passes messages on in any order that keeps each
-// connection's own. The journal is late, full, fails, or stores and loses its answer. The process is killed: what was not durable is
-// gone. Nothing has a goroutine, a clock or a source of randomness of its own.
+// connection's own. The journal is late, full, fails, or stores and loses its answer. The process is killed: what was
+// not durable is gone. Nothing has a goroutine, a clock or a source of randomness of its own.
 //
 // What is checked while it runs (deliver.go, client.go) and at the end (verify.go):
 //
