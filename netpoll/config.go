@@ -32,6 +32,10 @@ type Config struct {
 	// counted as refused. Default: the soft limit of descriptors less an eighth and 64. It must be below that limit:
 	// accept(2) failing for want of a descriptor would end the engine and close everyone.
 	ConnsMax int
+	// AcceptRate is how many connections a second are taken up in the long run, over all loops; a second's worth may come
+	// at once. Those above it, and those that take the last 32nd of ConnsMax, are accepted too but Conn.Late says so,
+	// for the handler to send them away with advice. Default and negative: no limit.
+	AcceptRate int
 	// HandshakeTimeout closes connections whose handler did not stop TimerHandshake. Default 10 s; negative: never.
 	HandshakeTimeout time.Duration
 	// ReusePort allows a second process to listen on the same address (takeover by a new version). Without it a taken

@@ -17,6 +17,7 @@ const (
 	flagClosing                       // on the loop's closing list: takes nothing more
 	flagClosed                        // Closed was announced; the transport must not be touched again
 	flagBlocked                       // on the loop's blocked list: the engine holds bytes that the peer has not taken
+	flagLate                          // came above Config.AcceptRate or near ConnsMax
 	flagWriting                       // inside a write: a close that arrives now is a failed write
 )
 
@@ -62,6 +63,10 @@ func (c *Conn) RemoteAddr() string {
 
 // Closing reports whether the connection is closed or about to be: it takes nothing more.
 func (c *Conn) Closing() bool { return c.flags&(flagClosed|flagClosing) != 0 }
+
+// Late reports whether the connection came when the server had more to take up than Config allows: the handler should
+// tell it when to come back.
+func (c *Conn) Late() bool { return c.flags&flagLate != 0 }
 
 // Close ends the connection at the end of the current turn, after giving the kernel what is queued (best effort, no
 // waiting for a peer that is behind). It is safe while walking over connections, because Handler.Closed is called
@@ -111,7 +116,14 @@ func (c *Conn) Detach() (net.Conn, error) {
 	c.Close(ReasonHandedOff)
 	core := c.loop.core
 	core.detached.Add(1)
-	return &handedConn{TCPConn: tcp, end: sync.OnceFunc(func() { core.detached.Add(-1) })}, nil
+	released := c.released // counts against its address until it really ends
+	c.released = nil
+	return &handedConn{TCPConn: tcp, end: sync.OnceFunc(func() {
+		core.detached.Add(-1)
+		if released != nil {
+			released()
+		}
+	})}, nil
 }
 
 // handedConn counts a handed-off connection until it is closed. It embeds the TCP connection so that net/http still

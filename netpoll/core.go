@@ -82,7 +82,7 @@ type Core struct {
 	refusing atomic.Bool
 	stopping atomic.Bool
 	accepted atomic.Uint64
-	refused  atomic.Uint64
+	turned   [refusalCount]atomic.Uint64
 }
 
 // NewCore checks the configuration and returns a core without loops.
@@ -108,18 +108,6 @@ func (k *Core) Refuse(refuse bool) { k.refusing.Store(refuse) }
 
 // Open is the number of open connections, handed-off ones not counted. Any goroutine.
 func (k *Core) Open() int { return int(k.open.Load()) }
-
-// admit reports whether one more connection may open, and counts it if so.
-func (k *Core) admit() bool {
-	if k.refusing.Load() || k.stopping.Load() {
-		return false
-	}
-	if k.open.Add(1)+k.detached.Load() > int64(k.cfg.ConnsMax) {
-		k.open.Add(-1)
-		return false
-	}
-	return true
-}
 
 // AddLoop adds a loop that the driver runs and returns the driver's side of it. Not to be called once traffic flows.
 func (k *Core) AddLoop(d Driver) *Port {

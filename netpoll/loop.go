@@ -58,6 +58,7 @@ type Loop struct {
 	closing   []*Conn
 	blocked   []*Conn
 	wide      wideState
+	pace      pace
 	iov       [][]byte  // scratch for one connection's write, filled anew for each
 	queues    [][]entry // empty queues for outboxes
 
@@ -247,8 +248,8 @@ func (l *Loop) closeAll(reason Reason) {
 
 func (l *Loop) opened(t Transport) *Conn {
 	k := l.core
-	if !k.admit() {
-		k.refused.Add(1)
+	late, ok := k.admit()
+	if !ok {
 		return nil
 	}
 	c := &Conn{t: t, loop: l}
@@ -256,7 +257,7 @@ func (l *Loop) opened(t Transport) *Conn {
 		released, ok := k.cfg.Admit(c.RemoteAddr())
 		if !ok {
 			k.open.Add(-1)
-			k.refused.Add(1)
+			k.turned[RefusalAdmit].Add(1)
 			return nil
 		}
 		c.released = released
@@ -264,6 +265,9 @@ func (l *Loop) opened(t Transport) *Conn {
 	l.driver.Attach(t, c)
 	l.begin()
 	c.openedAt = l.Now().UnixNano()
+	if l.late(late) {
+		c.flags |= flagLate
+	}
 	l.seat(c)
 	k.accepted.Add(1)
 	l.count.conns.Add(1)
@@ -368,9 +372,12 @@ func (l *Loop) fire(ref timerRef) {
 // retryBlocked looks at the connections that were behind: the engine drains its own buffer when the socket becomes
 // writable, but it doesn't tell us, so we look.
 func (l *Loop) retryBlocked() {
+	waiting := 0
+	defer func() { l.count.waiting.Store(int64(waiting)) }()
 	for i := 0; i < len(l.blocked); {
 		c := l.blocked[i]
 		if c.t.OutboundBuffered() > 0 {
+			waiting += c.QueuedBytes()
 			i++
 			continue
 		}

@@ -303,6 +303,9 @@ func (c *Conn) unblock() {
 	l.blocked[last] = nil
 	l.blocked = l.blocked[:last]
 	l.count.blocked.Store(int64(len(l.blocked)))
+	if len(l.blocked) == 0 {
+		l.count.waiting.Store(0)
+	}
 	if len(l.blocked) == 0 && l.retry != 0 {
 		l.wheel.Cancel(l.retry)
 		l.retry = 0

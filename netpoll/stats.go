@@ -6,6 +6,7 @@ import "sync/atomic"
 type counters struct {
 	conns      atomic.Int64
 	blocked    atomic.Int64
+	waiting    atomic.Int64 // as of the last look at the blocked ones
 	bytesIn    atomic.Uint64
 	bytesOut   atomic.Uint64
 	writes     atomic.Uint64
@@ -15,6 +16,7 @@ type counters struct {
 	dropped    [classCount]atomic.Uint64
 	closed     [reasonCount]atomic.Uint64
 	timersHeld atomic.Int64
+	late       atomic.Uint64
 	wideOn     atomic.Bool
 	wideCalls  atomic.Uint64
 	wideSends  atomic.Uint64
@@ -22,21 +24,24 @@ type counters struct {
 
 // Stats is a snapshot of a server's counters. Counts never go down; Open, Detached, Blocked and Timers are levels.
 type Stats struct {
-	Open     int               // connections open now
-	Detached int               // connections handed off and not closed yet
-	Blocked  int               // connections whose peer does not take what it was sent
-	Timers   int               // timers pending
-	Accepted uint64            // connections that were opened
-	Refused  uint64            // connections closed at once: Refuse, the cap, Admit
-	Closed   map[Reason]uint64 // connections by why they ended; reasons that never occurred are absent
-	Dropped  map[Class]uint64  // frames discarded: volatile shed, state replaced, any lost when a connection closed
-	BytesIn  uint64            // bytes read
-	BytesOut uint64            // bytes given to the transport
-	Writes   uint64            // sends by write calls, one each
-	IO       IO                // how wide fan-outs reach the kernel: IOWrites or IOUring
-	Uring    uint64            // sends by io_uring
-	Enters   uint64            // system calls made for those
-	Panics   uint64            // panics recovered
+	Open      int                  // connections open now
+	Detached  int                  // connections handed off and not closed yet
+	Blocked   int                  // connections whose peer does not take what it was sent
+	Waiting   int                  // bytes that those are owed, as of the last look at them (every 10 ms)
+	Timers    int                  // timers pending
+	Accepted  uint64               // connections that were opened
+	Refused   uint64               // connections closed at once: Refuse, the cap, Admit
+	RefusedBy [refusalCount]uint64 // the same, by Refusal
+	Late      uint64               // accepted above Config.AcceptRate or in the last places, to be sent away
+	Closed    map[Reason]uint64    // connections by why they ended; reasons that never occurred are absent
+	Dropped   map[Class]uint64     // frames discarded: volatile shed, state replaced, any lost when a connection closed
+	BytesIn   uint64               // bytes read
+	BytesOut  uint64               // bytes given to the transport
+	Writes    uint64               // sends by write calls, one each
+	IO        IO                   // how wide fan-outs reach the kernel: IOWrites or IOUring
+	Uring     uint64               // sends by io_uring
+	Enters    uint64               // system calls made for those
+	Panics    uint64               // panics recovered
 	// InboxTasksHigh is the deepest that any loop's inbox has been, in tasks.
 	InboxTasksHigh int
 	// InboxRefused counts posts refused because the inbox was full or shut.
@@ -50,14 +55,19 @@ func (k *Core) Stats() Stats {
 		Open:     int(k.open.Load()),
 		Detached: int(k.detached.Load()),
 		Accepted: k.accepted.Load(),
-		Refused:  k.refused.Load(),
 		Closed:   make(map[Reason]uint64),
 		Dropped:  make(map[Class]uint64),
 		IO:       IOWrites,
 	}
+	for r := range k.turned {
+		s.RefusedBy[r] = k.turned[r].Load()
+		s.Refused += s.RefusedBy[r]
+	}
 	for _, l := range k.loops {
 		n := &l.count
+		s.Late += n.late.Load()
 		s.Blocked += int(n.blocked.Load())
+		s.Waiting += int(n.waiting.Load())
 		s.Timers += int(n.timersHeld.Load())
 		s.BytesIn += n.bytesIn.Load()
 		s.BytesOut += n.bytesOut.Load()

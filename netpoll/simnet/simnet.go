@@ -224,7 +224,8 @@ func (l *loop) Close(t netpoll.Transport) {
 	c.endServer()
 }
 
-// SendWide implements netpoll.WideSender. As the real one it never reports an end: the write that follows does.
+// SendWide implements netpoll.WideSender. As the real one it never reports an end: the write that follows does. It
+// panics for a transport that the caller must not send to: one that is closed or has bytes buffered.
 func (l *loop) SendWide(batch []netpoll.Sending) netpoll.WideResult {
 	n := l.net
 	result, taken := netpoll.WideSent, len(batch)

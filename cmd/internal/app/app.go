@@ -226,7 +226,7 @@ func (a *App) startNet(ctx context.Context) error {
 	a.net, err = netpoll.New(netpoll.Config{
 		Addr: a.cfg.Listen, Loops: a.cfg.Loops, ConnsMax: a.cfg.Conns.Max, HandshakeTimeout: a.cfg.Conns.HandshakeTimeout,
 		OutboxHighBytes: a.cfg.Conns.OutboxHighBytes, OutboxHardBytes: a.cfg.Conns.OutboxHardBytes, RawSend: a.cfg.RawSend,
-		IO: netpoll.IO(a.cfg.IO),
+		IO: netpoll.IO(a.cfg.IO), AcceptRate: a.cfg.Conns.AcceptRate, Admit: perAddress(a.cfg.Conns.PerAddressMax),
 		SlowConsumerFrame: func() []byte {
 			return ws.AppendClose(nil, uint16(wire.CloseSlowConsumer), "too slow; come back with your last seq")
 		},

@@ -48,6 +48,8 @@ type Config struct {
 
 	Conns struct {
 		Max              int           `key:"conns.max" default:"0" min:"0" max:"10000000"`
+		AcceptRate       int           `key:"conns.accept_rate" default:"20000" min:"1" max:"10000000"`
+		PerAddressMax    int           `key:"conns.per_address_max" default:"0" min:"0" max:"10000000"`
 		HandshakeTimeout time.Duration `key:"conns.handshake_timeout" default:"10s" min:"100ms" max:"5m"`
 		AuthTimeout      time.Duration `key:"conns.auth_timeout" default:"5s" min:"100ms" max:"5m"`
 		PingEvery        time.Duration `key:"conns.ping_every" default:"30s" min:"1s" max:"1h"`

@@ -21,6 +21,8 @@ var docs = map[string]string{
 	"io": "how wide fan-outs reach the kernel: by io_uring, by writes, or by io_uring where " +
 		"it works",
 	"conns.max":               "open connections; 0: what the descriptor limit allows",
+	"conns.accept_rate":       "connections taken up in a second; later ones are told when to come back",
+	"conns.per_address_max":   "open connections of one address; 0: no limit, since a school shares one address",
 	"conns.handshake_timeout": "from accept to the end of the upgrade",
 	"conns.auth_timeout":      "from the upgrade to a good token",
 	"conns.ping_every":        "a silent connection is asked this often, and closed when it does not answer",

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"fmt"
 	"strings"
 	"time"
 
@@ -32,7 +33,7 @@ type member struct {
 	heard      bool           // something arrived since the last heartbeat
 	asked      bool           // a ping is out
 	greeted    bool           // the upgrade is done
-	badToken   wire.CloseCode // what is wrong with the token that came with the upgrade; zero: nothing
+	badToken   wire.CloseCode // why the connection closes as soon as it is upgraded; zero: it doesn't
 	joined     []joined
 }
 
@@ -52,7 +53,10 @@ func (m *member) Head(req *http1.Request) session.Verdict {
 		return reject(404, "no WebSocket is served at this path; use /ws")
 	}
 	if g.draining.Load() {
-		return reject(503, "this server is shutting down; connect again in a moment")
+		return retryLater(m.retryAfter(), "this server is shutting down; connect again in a moment")
+	}
+	if m.conn.Late() {
+		return m.turnAway(req)
 	}
 	if origin := req.Headers.Get("Origin"); origin != "" && !g.originAllowed(origin, req.Host) {
 		return reject(403, "this origin is not allowed; add it to origins in the configuration")
@@ -116,6 +120,9 @@ func (m *member) Opened() {
 		m.gw.counters.deflating.Add(1)
 	}
 	switch m.badToken {
+	case wire.CloseOverloaded:
+		m.close(m.badToken, fmt.Sprintf("overloaded; retryAfterMs=%d", m.retryAfter().Milliseconds()))
+		return
 	case wire.CloseTokenExpired:
 		m.close(m.badToken, "the token has expired; renew it and come back")
 		return

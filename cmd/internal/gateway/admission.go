@@ -1,0 +1,46 @@
+package gateway
+
+import (
+	"strconv"
+	"time"
+
+	"lectern/protocol/http1"
+	"lectern/protocol/session"
+	"lectern/protocol/wire"
+)
+
+// How long those who are sent away should wait: at random between the two, so that they come back spread out.
+const (
+	retryAfterMin = 2 * time.Second
+	retryAfterMax = 12 * time.Second
+)
+
+func (m *member) retryAfter() time.Duration {
+	spread := int((retryAfterMax - retryAfterMin).Milliseconds())
+	return retryAfterMin + time.Duration(state(m.conn.Loop()).rand.IntN(spread))*time.Millisecond
+}
+
+// turnAway answers an upgrade that came when the server has more to take up than it may: with 503 and Retry-After,
+// before its token is looked at. A browser's page can't read that, so a page gets a WebSocket that closes at once with 4102.
+func (m *member) turnAway(req *http1.Request) session.Verdict {
+	m.gw.counters.turnedAway.Add(1)
+	if req.Headers.Get("Origin") == "" {
+		return retryLater(m.retryAfter(), "too many are connecting at this moment; connect again in a moment")
+	}
+	m.badToken = wire.CloseOverloaded
+	verdict := session.Verdict{Action: session.Upgrade}
+	for _, p := range req.Headers.Tokens("Sec-WebSocket-Protocol") {
+		if p == subprotocol {
+			verdict.Subprotocol = subprotocol
+		}
+	}
+	return verdict
+}
+
+// retryLater is RFC 9110's answer with advice: whole seconds, rounded up (sections 10.2.3 and 15.6.4).
+func retryLater(after time.Duration, why string) session.Verdict {
+	v := reject(503, why)
+	seconds := int((after + time.Second - 1) / time.Second)
+	v.Headers = http1.Headers{{Name: "Retry-After", Value: strconv.Itoa(seconds)}}
+	return v
+}
