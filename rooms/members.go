@@ -188,7 +188,7 @@ func (r *Room) query(env effect.Env, cmd *Command, from effect.Caller, out *effe
 }
 
 // close ends the room's life: nobody can join it again, and its PIN is free. The shard calls it for a game that is over
-// and whose last member has left.
+// or abandoned and whose last member has left long ago.
 func (r *Room) close(env effect.Env, out *effect.Effects) {
 	r.record(effect.Fact{Kind: KindRoomClosed, At: max(env.Now, r.lastAt), Data: &closed{}}, out)
 	r.finish(out)

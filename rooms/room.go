@@ -95,8 +95,12 @@ func (r *Room) Step(env effect.Env, cmd *Command, out *effect.Effects) {
 	r.finish(out)
 }
 
-// Deadline is when Tick wants to be called, Unix milliseconds; zero: never.
+// Deadline is when Tick wants to be called, Unix milliseconds; zero: never. A closed room has no more facts, so its
+// clock stands still.
 func (r *Room) Deadline() int64 {
+	if r.closed {
+		return 0
+	}
 	return soonest(r.quiz.Deadline(), r.members.Deadline(), r.progress.Deadline(), r.chat.Deadline(), r.mod.Deadline())
 }
 

@@ -16,6 +16,7 @@ type ShardConfig struct {
 	InboxCommandsMax int   // commands waiting (262,144)
 	HeldOutputsMax   int   // outputs waiting for durability or for the loops (1,048,576)
 	IdleUnloadMs     int64 // a room that nobody is in leaves memory after this long, milliseconds (600,000)
+	AbandonMs        int64 // a game that has not ended and that nobody is in is closed after this long (86,400,000)
 }
 
 func (c ShardConfig) withDefaults() ShardConfig {
@@ -27,6 +28,9 @@ func (c ShardConfig) withDefaults() ShardConfig {
 	}
 	if c.IdleUnloadMs == 0 {
 		c.IdleUnloadMs = 600_000
+	}
+	if c.AbandonMs == 0 {
+		c.AbandonMs = 86_400_000
 	}
 	return c
 }
@@ -309,7 +313,7 @@ func (s *Shard) guarded(sl *slot, f func()) (ok bool) {
 // sweepEveryMs is how often a shard looks for rooms that nobody needs.
 const sweepEveryMs = 5_000
 
-// sweep closes games that are over, and drops rooms from memory that have been empty for long or never were.
+// sweep closes games that are over or abandoned, and drops rooms from memory that have been empty for long or never were.
 func (s *Shard) sweep(now int64) {
 	if now < s.nextSweep {
 		return
@@ -323,9 +327,10 @@ func (s *Shard) sweep(now int64) {
 		}
 		members += sl.room.Connections()
 		idle := sl.emptySince != 0 && now-sl.emptySince >= s.cfg.IdleUnloadMs
+		abandoned := sl.emptySince != 0 && now-sl.emptySince >= s.cfg.AbandonMs && sl.pin != ""
 		switch {
 		case sl.appends > 0:
-		case idle && sl.room.Over():
+		case idle && sl.room.Over() || abandoned:
 			over = append(over, sl)
 		case (idle || !sl.room.Exists()) && sl.room.Connections() == 0 && sl.deadline == 0 && sl.pin == "":
 			delete(s.slots, id)

@@ -465,6 +465,29 @@ func TestGameOverClosesTheRoom(t *testing.T) {
 	}
 }
 
+// A game that was never ended must not hold its PIN and memory for ever.
+func TestAbandonedGameIsClosed(t *testing.T) {
+	w := newWorld(t, ShardConfig{AbandonMs: 3_600_000}, &Config{})
+	w.journal.auto = true
+	pin := w.game("g")
+	w.do(joinCmd("g", hostConn), joinCmd("g", 1), hostCmd("g", wire.OpQuizStart),
+		cmd("g", wire.OpModBan, hostConn, &wire.ModUserData{User: "eve", DurationMs: 365 * 86_400_000}))
+	w.do(Command{Room: "g", From: effect.Caller{Conn: 1}, Body: &Disconnect{}},
+		Command{Room: "g", From: effect.Caller{Conn: hostConn}, Body: &Disconnect{}})
+	w.now += 3_500_000
+	w.commit()
+	if _, ok := w.pins.Room(pin); !ok {
+		t.Fatal("closed too early")
+	}
+	for range 3 {
+		w.now += 700_000
+		w.commit()
+	}
+	if _, ok := w.pins.Room(pin); ok || len(w.shard.slots) != 0 || len(w.shard.deadlines) != 0 {
+		t.Fatal("an abandoned game is kept")
+	}
+}
+
 func TestRefusedCreateGivesThePINBack(t *testing.T) {
 	w := newWorld(t, ShardConfig{HeldOutputsMax: 1}, nil)
 	w.post(joinCmd("r", 1))

@@ -30,6 +30,7 @@ type view struct {
 	joining bool // or leaving: nothing else is asked until the reply
 	joined  bool
 	leaving bool
+	unsure  bool // a join was refused: events may come or not until the next one succeeds
 	ended   bool // the game is over: the client leaves and doesn't come back
 	out     bool // is not to come back: banned, or the room is gone
 	open    int  // question, as far as the client knows
@@ -44,6 +45,7 @@ type intent struct {
 	body     any
 	done     bool   // acknowledged, or refused for good
 	acked    string // receipt, id or seq
+	asked    int    // how often
 	life     int    // the user's, when it was made
 }
 
@@ -52,6 +54,7 @@ type request struct {
 	op     wire.Op
 	view   *view
 	intent *intent
+	since  uint64 // of a join
 }
 
 func newClient(w *world, user string, host bool) *client {
@@ -74,7 +77,10 @@ func (c *client) ask(v *view, op wire.Op, body any, in *intent) {
 	k := c.conn
 	k.nextReq++
 	c.w.trace("%s asks %s of %s, request %d.%d", c.user, op, v.room, k.id, k.nextReq)
-	k.requests[k.nextReq] = &request{op: op, view: v, intent: in}
+	k.requests[k.nextReq] = &request{op: op, view: v, intent: in, since: v.seq}
+	if in != nil {
+		in.asked++
+	}
 	role := wire.RoleParticipant
 	if c.host {
 		role = wire.RoleHost
@@ -92,7 +98,7 @@ func (c *client) lost(k *conn) {
 	}
 	c.conn = nil
 	for _, v := range c.views {
-		v.joining, v.joined, v.leaving = false, false, false
+		v.joining, v.joined, v.leaving, v.unsure = false, false, false, false
 	}
 }
 
@@ -136,6 +142,8 @@ func (c *client) act() {
 		c.ask(v, wire.OpQuizState, nil, nil)
 	case n < 96:
 		c.leave(v)
+	case n < 97:
+		c.join(v) // once more, as a member
 	}
 }
 
@@ -178,6 +186,9 @@ func (c *client) join(v *view) {
 		data.Since, data.Epoch = &seq, v.epoch
 	}
 	c.ask(v, wire.OpRoomJoin, data, nil)
+	if c.w.chance(30) {
+		c.ask(v, wire.OpRoomJoin, data, nil)
+	}
 }
 
 // life is how often the user was removed from the room's game: who enters again is somebody new, and answers anew. It
@@ -267,7 +278,7 @@ func (c *client) receive(k *conn, it *rooms.Delivery) {
 		return
 	}
 	v := c.view(it.Room)
-	if it.Seq != 0 {
+	if it.Seq != 0 && !v.unsure {
 		c.w.trace("%s sees %s/%d %s", c.user, it.Room, it.Seq, it.Name)
 		if !v.joined {
 			c.w.violate("%s gets %s/%d without being in", c.user, it.Room, it.Seq)
@@ -303,7 +314,7 @@ func (c *client) replied(req *request, it *rooms.Delivery) {
 		c.w.games = append(c.w.games, v.room)
 		c.w.report.Games++
 	case *wire.JoinReply:
-		c.entered(v, data)
+		c.entered(v, data, req.since)
 	case wire.AnswerReply:
 		c.acked(req, data.Receipt, &c.w.report.AckedAnswers)
 	case *wire.ChatSendReply:
@@ -317,14 +328,15 @@ func (c *client) replied(req *request, it *rooms.Delivery) {
 	}
 }
 
-func (c *client) entered(v *view, data *wire.JoinReply) {
+func (c *client) entered(v *view, data *wire.JoinReply, since uint64) {
 	c.w.report.Joins++
-	v.joining, v.joined = false, true
+	v.joining, v.joined, v.unsure = false, true, false
 	if data.Recovered {
 		c.w.report.Resumes++
 		if data.Epoch != v.epoch || data.Seq < v.seq {
 			c.w.violate("%s resumes %s at %d and is given %d", c.user, v.room, v.seq, data.Seq)
 		}
+		v.seq = since // a member that joins again gets what came meanwhile once more
 		return
 	}
 	if data.Snapshot == nil {
@@ -372,7 +384,7 @@ func (c *client) refused(req *request, err *wire.Error) {
 	}
 	switch req.op {
 	case wire.OpRoomJoin:
-		v.joining = false
+		v.joining, v.joined, v.unsure = false, false, true
 		locked := err.Code == wire.CodeWrongState || err.Code == wire.CodeRoomLocked
 		v.out = err.Code == wire.CodeBanned || err.Code == wire.CodeUnknownRoom || locked && (v.ended || c.w.calm)
 	case wire.OpRoomLeave:

@@ -2,7 +2,7 @@ package sim
 
 import (
 	"encoding/json"
-	"strings"
+	"fmt"
 
 	"lectern/protocol/wire"
 	"lectern/rooms"
@@ -20,6 +20,7 @@ type follower struct {
 	sent    map[string]string // user and key → message id
 	pubs    map[string]uint64 // user and key → seq
 	once    map[string]int    // how often a key of a user was recorded
+	index   map[string]uint64 // of that record
 	lives   map[string]int    // user → how often removed from the game
 	banned  map[string]bool
 	closed  map[int]bool // questions
@@ -37,9 +38,11 @@ func (w *world) follow(rec rooms.Record) {
 	f := w.log[rec.Room]
 	if f == nil {
 		f = &follower{
-			room: rooms.NewRoom(rec.Room, w.rooms), events: make(map[uint64]string), answers: make(map[string]answered),
-			sent: make(map[string]string), pubs: make(map[string]uint64), once: make(map[string]int),
-			lives: make(map[string]int), banned: make(map[string]bool), closed: make(map[int]bool),
+			room: rooms.NewRoom(rec.Room, w.rooms), events: make(map[uint64]string),
+			answers: make(map[string]answered),
+			sent:    make(map[string]string), pubs: make(map[string]uint64), once: make(map[string]int),
+			lives: make(map[string]int), index: make(map[string]uint64), banned: make(map[string]bool),
+			closed: make(map[int]bool),
 		}
 		w.log[rec.Room] = f
 	}
@@ -59,6 +62,7 @@ func (w *world) follow(rec rooms.Record) {
 
 func (f *follower) note(w *world, rec rooms.Record, fact effect.Fact) {
 	once := func(name string) {
+		f.index[name] = rec.Index
 		if f.once[name]++; f.once[name] > 1 {
 			w.violate("room %s: %s is in the log twice", rec.Room, name)
 		}
@@ -67,14 +71,14 @@ func (f *follower) note(w *world, rec rooms.Record, fact effect.Fact) {
 	case *quiz.Answered:
 		life := f.lives[d.User]
 		f.answers[d.Receipt] = answered{d.User, d.Key, d.N, life}
-		once(strings.Join([]string{"answer", d.User, d.Key, string(rune('0' + life))}, " "))
+		once(recordName(wire.OpQuizAnswer, d.User, d.Key, life))
 	case *quiz.Removed:
 		f.lives[d.User]++
 	case *quiz.Closed:
 		f.closed[d.N] = true
 	case *chat.Sent:
 		f.sent[d.User+" "+d.Key] = chatID(d.N)
-		once("message " + d.User + " " + d.Key)
+		once(recordName(wire.OpChatSend, d.User, d.Key, 0))
 	case *moderation.Banned:
 		f.banned[d.User] = !d.Undo
 	}
@@ -87,8 +91,13 @@ func (f *follower) note(w *world, rec rooms.Record, fact effect.Fact) {
 			w.violate("record %s/%d: %v", rec.Room, rec.Index, err)
 		}
 		f.pubs[d.User+" "+d.Key] = f.room.Seq()
-		once("publish " + d.User + " " + d.Key)
+		once(recordName(wire.OpRoomPublish, d.User, d.Key, 0))
 	}
+}
+
+// recordName names what must be in a log at most once.
+func recordName(op wire.Op, user, key string, life int) string {
+	return fmt.Sprintf("%s %s of %s (%d)", op, key, user, life)
 }
 
 func chatID(n uint64) string {
@@ -136,8 +145,22 @@ func (w *world) leaves(it *rooms.Delivery) {
 		c.reached[it.Req] = false
 		if it.Err == nil {
 			w.promise(f, c, it)
-		} else if it.Err.Code == wire.CodeInternal {
-			w.violate("%s got %v", c.client.user, it.Err)
+		} else {
+			w.honest(f, c, it)
+		}
+	}
+}
+
+// honest checks a refusal: what was asked for once and is durable, as the journal said, must not be called lost.
+func (w *world) honest(f *follower, c *conn, it *rooms.Delivery) {
+	req := c.requests[it.Req]
+	switch {
+	case it.Err.Code == wire.CodeInternal:
+		w.violate("%s got %v", c.client.user, it.Err)
+	case it.Err.Code == wire.CodeUnavailable && f != nil && req.intent != nil && req.intent.asked == 1:
+		at := f.index[recordName(req.op, c.client.user, req.intent.key, req.intent.life)]
+		if w.journal.said[recordID{it.Room, at}] {
+			w.violate("%s is told that %s was not stored, and it was", c.client.user, req.intent.key)
 		}
 	}
 }

@@ -167,8 +167,8 @@ func (p *process) item(index int, l *loop, it rooms.Delivery) {
 	}
 	switch it.Kind {
 	case effect.Join:
-		if !slices.Contains(c.joined, it.Room) {
-			return
+		if !slices.Contains(c.joined, it.Room) { // an earlier join was refused, this one not
+			c.joined = append(c.joined, it.Room)
 		}
 		if p.w.banned[it.Room+" "+c.client.user] {
 			p.w.violate("%s is banned from %s and joins", c.client.user, it.Room)

@@ -14,6 +14,12 @@ type journal struct {
 	order   []string // rooms by first record
 	queue   []pending
 	failed  map[string]uint64 // room → the index it must go on from
+	said    map[recordID]bool // what was said to be durable
+}
+
+type recordID struct {
+	room  string
+	index uint64
 }
 
 type pending struct {
@@ -27,7 +33,9 @@ var (
 )
 
 func newJournal(w *world) *journal {
-	return &journal{w: w, durable: make(map[string][]rooms.Record), failed: make(map[string]uint64)}
+	return &journal{
+		w: w, durable: make(map[string][]rooms.Record), failed: make(map[string]uint64), said: make(map[recordID]bool),
+	}
 }
 
 // Append implements rooms.Journal.
@@ -92,6 +100,10 @@ func (j *journal) answer(n int) {
 		if err != nil {
 			j.w.report.FailedCommits++
 			j.w.trace("commit of %s/%d… failed", p.recs[0].Room, p.recs[0].Index)
+		} else {
+			for _, r := range p.recs {
+				j.said[recordID{r.Room, r.Index}] = true
+			}
 		}
 		p.done(err)
 	}
