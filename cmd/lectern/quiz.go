@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -186,6 +187,9 @@ func exportQuiz(ctx context.Context, warn io.Writer, store persist.Store, id, fo
 		}
 	}
 	q, _, err := store.GetQuiz(ctx, id)
+	if errors.Is(err, persist.ErrNotFound) {
+		return fmt.Errorf("the store has no quiz %q; lectern quiz export without --id lists the owner's", id)
+	}
 	if err != nil {
 		return err
 	}
