@@ -8,8 +8,8 @@ import (
 	"lectern/netpoll"
 )
 
-// TestEveryAddressFamily: a server told to listen everywhere is reached by IPv4 as well as IPv6. Given "[::]:port", gnet
-// listens for IPv6 alone.
+// TestEveryAddressFamily: a server told to listen everywhere is reached by IPv4 as well as IPv6. Given "[::]:port",
+// gnet listens for IPv6 alone.
 func TestEveryAddressFamily(t *testing.T) {
 	for _, addr := range []string{":0", "0.0.0.0:0", "[::]:0"} {
 		s := serve(t, netpoll.Config{Addr: addr}, &script{})

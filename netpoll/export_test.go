@@ -38,3 +38,6 @@ func UringUsable() error {
 	defer d.closeWide()
 	return d.openWide()
 }
+
+// ReplaceWide makes the loop submit through s.
+func ReplaceWide(l *Loop, s WideSender) { l.wide.sender = s }

@@ -78,6 +78,18 @@ func TestClosedConnectionNeverWritesToTheNextOwner(t *testing.T) {
 	})
 }
 
+func panicOrEcho(c *netpoll.Conn, in []byte) {
+	switch {
+	case bytes.HasPrefix(in, []byte("die")):
+		var m map[string]int
+		m[string(in)]++
+	case bytes.HasPrefix(in, []byte("timer")):
+		c.SetTimer(netpoll.TimerUser, 0)
+	default:
+		echo(c, in)
+	}
+}
+
 func TestPanicsAreContained(t *testing.T) {
 	var out logs
 	reasons := make(chan netpoll.Reason, 16)
@@ -85,19 +97,9 @@ func TestPanicsAreContained(t *testing.T) {
 	var panicTurn, panicClosed atomic.Bool
 	h := &script{
 		opened: func(c *netpoll.Conn) { opened <- c },
-		data: func(c *netpoll.Conn, in []byte) {
-			switch {
-			case bytes.HasPrefix(in, []byte("die")):
-				var m map[string]int
-				m[string(in)]++
-			case bytes.HasPrefix(in, []byte("timer")):
-				c.SetTimer(netpoll.TimerUser, 0)
-			default:
-				echo(c, in)
-			}
-		},
-		task:  func(*netpoll.Loop, any) { panic("the secret of a task") },
-		timer: func(*netpoll.Conn, netpoll.TimerKind) { panic(errors.New("secret")) },
+		data:   panicOrEcho,
+		task:   func(*netpoll.Loop, any) { panic("the secret of a task") },
+		timer:  func(*netpoll.Conn, netpoll.TimerKind) { panic(errors.New("secret")) },
 		turn: func(*netpoll.Loop) {
 			if panicTurn.Swap(false) {
 				panic("secret")

@@ -105,6 +105,6 @@ func (c Config) MemoryMax(largestFrame, taskBytes int) (int64, error) {
 	const interfaceBytes = 16
 	perConn := int64(max(2*c.OutboxHardBytes, largestFrame))
 	perLoop := 2*int64(c.InboxTasksMax)*int64(interfaceBytes+taskBytes) + int64(c.ReadBufferBytes) +
-		queuesKept*queueEntriesMax*entryCostBytes + iovecsMax*24
+		queuesKept*queueEntriesMax*entryCostBytes + iovecsMax*24 + wideArenaBytes + wideBatch*wideEntryBytes
 	return int64(c.ConnsMax)*perConn + int64(c.Loops)*perLoop, nil
 }

@@ -8,6 +8,7 @@ const (
 	wideConnsMin    = 8        // default of Config.UringConnsMin
 	wideGatherBytes = 8 << 10  // several frames of one connection up to this are copied together, larger ones are written
 	wideArenaBytes  = 64 << 10 // where they are copied to, per loop
+	wideEntryBytes  = 160      // what an entry of a batch takes: Sending, Conn, submission, two completions
 )
 
 // Sending is one entry of a wide submission: B goes to T, and N says how many bytes of it the kernel has taken, zero

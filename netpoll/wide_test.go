@@ -11,6 +11,7 @@ import (
 
 	"lectern/netpoll"
 	"lectern/netpoll/frame"
+	"lectern/netpoll/simnet"
 )
 
 // crowd is a server with n clients connected, all on one loop.
@@ -130,4 +131,72 @@ func rings(t *testing.T) (n int) {
 		}
 	}
 	return n
+}
+
+// refusingSender is a kernel that stops taking submissions.
+type refusingSender struct{ result netpoll.WideResult }
+
+// SendWide implements netpoll.WideSender.
+func (r refusingSender) SendWide([]netpoll.Sending) netpoll.WideResult { return r.result }
+
+// When the kernel refuses submissions for good everything is written instead. When it is not known what became of one,
+// its connections are closed, since a message sent twice or in part would break them, and its bytes are never reused.
+func TestKernelThatStopsTakingSubmissions(t *testing.T) {
+	const members = 20
+	for _, lost := range []bool{false, true} {
+		t.Run(fmt.Sprintf("lost=%v", lost), func(t *testing.T) {
+			var conns []*netpoll.Conn
+			n := simulate(t, netpoll.Config{UringConnsMin: members}, &script{
+				opened: func(c *netpoll.Conn) { conns = append(conns, c) },
+			}, simnet.Options{Wide: true})
+			var clients []*simnet.Client
+			for range members {
+				clients = append(clients, n.Dial())
+				n.Run() // one by one, so that the order is the same on both sides
+			}
+			bystander := n.Dial()
+			n.Run()
+			before := frame.Live()
+			send := func(text string) {
+				n.Loops()[0].Post(func() {
+					f := frame.Of([]byte(text))
+					defer f.Release()
+					for _, c := range conns[:members] {
+						c.Send(netpoll.Reliable, 0, f)
+					}
+				})
+				n.Run()
+			}
+			result := netpoll.WideUnavailable
+			if lost {
+				result = netpoll.WideLost
+			}
+			netpoll.ReplaceWide(n.Loops()[0], refusingSender{result})
+			send("one ")
+			send("two")
+			n.Loops()[0].Post(func() { conns[members].SendBytes(netpoll.Reliable, []byte("here")) })
+			n.Run()
+			for i, c := range clients {
+				if got := string(c.Read()); !lost && got != "one two" || lost && (got != "" || !c.Closed()) {
+					t.Fatalf("member %d read %q, closed %v", i, got, c.Closed())
+				}
+			}
+			if got := string(bystander.Read()); got != "here" {
+				t.Errorf("the bystander read %q", got)
+			}
+			want := uint64(0)
+			if lost {
+				want = members
+			}
+			if got := n.Stats().Closed[netpoll.ReasonWriteFailed]; got != want {
+				t.Errorf("%d connections were closed, want %d", got, want)
+			}
+			if live := frame.Live() - before; lost != (live == 1) {
+				t.Errorf("%d frames are kept from reuse", live)
+			}
+			if n.Stats().IO != netpoll.IOWrites {
+				t.Error("the statistics still say io_uring")
+			}
+		})
+	}
 }
