@@ -313,7 +313,8 @@ func (s *Shard) guarded(sl *slot, f func()) (ok bool) {
 // sweepEveryMs is how often a shard looks for rooms that nobody needs.
 const sweepEveryMs = 5_000
 
-// sweep closes games that are over or abandoned, and drops rooms from memory that have been empty for long or never were.
+// sweep closes games that are over or abandoned, and drops rooms from memory that have been empty for long or never
+// were.
 func (s *Shard) sweep(now int64) {
 	if now < s.nextSweep {
 		return
