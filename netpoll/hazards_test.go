@@ -479,15 +479,10 @@ func TestEngineEndingUnaskedIsFatalAndLoud(t *testing.T) {
 	}
 }
 
-// childMode is what this test binary does when a test runs it as a server of its own with few descriptors.
-func childMode() func() {
-	switch os.Getenv("NETPOLL_TEST_CHILD") {
-	case "capped":
-		return func() { childServer(false) }
-	case "starved":
-		return func() { childServer(true) }
-	}
-	return nil
+// childModes are what this test binary does when a test runs it as a process of its own.
+var childModes = map[string]func(){
+	"capped":  func() { childServer(false) },
+	"starved": func() { childServer(true) },
 }
 
 // childServer serves until its input ends. Starved, it takes away its own descriptors after the start, which is what
