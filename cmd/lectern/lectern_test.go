@@ -176,7 +176,7 @@ func serveProgram(t *testing.T, args ...string) *served {
 	t.Helper()
 	s := &served{logs: new(bytes.Buffer), done: make(chan error, 1)}
 	s.cmd = command(append([]string{"serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"}, args...)...)
-	s.cmd.Env = append(s.cmd.Env, "LECTERN_DRAIN=0s")
+	s.cmd.Env = append(s.cmd.Env, "LECTERN_DRAIN=0s", "LECTERN_QUIZ_LEAD=100ms")
 	s.cmd.Stderr = s.logs
 	out, err := s.cmd.StdoutPipe()
 	if err != nil {
