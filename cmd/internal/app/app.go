@@ -19,6 +19,7 @@ import (
 	"net/http"
 	"runtime"
 	"runtime/debug"
+	"runtime/pprof"
 	"sync"
 	"time"
 
@@ -139,7 +140,9 @@ func (a *App) startRooms(ctx context.Context) error {
 	a.journalDone = make(chan struct{})
 	go func() {
 		defer close(a.journalDone)
-		_ = a.journal.Run(context.Background()) // ends with Close
+		pprof.Do(context.Background(), pprof.Labels("part", "journal"), func(ctx context.Context) {
+			_ = a.journal.Run(ctx) // ends with Close
+		})
 	}()
 	a.loader = rooms.NewLoader(a.journal)
 	loaderCtx, stopLoader := context.WithCancel(context.Background())
@@ -298,7 +301,8 @@ func (a *App) startAdmin() error {
 	var err error
 	a.admin, err = ops.Start(ops.Options{
 		Addr: a.cfg.Admin, Logger: a.log, Net: a.net.Stats, Gateway: a.gateway.Stats, Rooms: a.router.Stats,
-		Journal: a.journal.Stats, PINs: a.pins.Len, Ready: a.Ready,
+		Journal: a.journal.Stats, PINs: a.pins.Len, Ready: a.Ready, Loops: a.net.Loops, Shards: a.router.ShardStats,
+		Latency: a.gateway.Latency,
 	})
 	return err
 }

@@ -108,8 +108,16 @@ func (m *member) toRoom(req *native.Request, data any) *wire.Error {
 	if err != nil {
 		return err
 	}
-	m.gw.enqueue(state(m.conn.Loop()), m.command(room, req, data))
+	m.toShard(m.command(room, req, data))
 	return nil
+}
+
+// toShard puts a command into the turn's batch, and measures it if its turn has come.
+func (m *member) toShard(cmd rooms.Command) {
+	l := m.conn.Loop()
+	ls := state(l)
+	ls.commands.started(l, commandKey{cmd.From.Conn, cmd.From.Req})
+	m.gw.enqueue(ls, cmd)
 }
 
 func (m *member) command(room string, req *native.Request, data any) rooms.Command {
@@ -184,7 +192,7 @@ func (m *member) opJoin(req *native.Request, body any) {
 	}
 	cmd := m.command(room, req, body)
 	cmd.MayCreate = m.gw.cfg.Dev || m.role >= wire.RoleHost || m.scope == room
-	m.gw.enqueue(state(m.conn.Loop()), cmd)
+	m.toShard(cmd)
 }
 
 func (m *member) opLeave(req *native.Request, _ any) {

@@ -3,6 +3,7 @@ package gateway
 import (
 	"hash/maphash"
 	"sync/atomic"
+	"time"
 
 	"lectern/netpoll"
 	"lectern/netpoll/frame"
@@ -21,6 +22,7 @@ type delivery struct {
 	pending atomic.Int32
 	done    func()
 	gw      *Gateway
+	begun   time.Time
 }
 
 // group is a run of events that the same members get: encoded once per variant, written as one message.
@@ -40,7 +42,7 @@ type group struct {
 // called
 // when all of them have written.
 func (g *Gateway) Deliver(_ int, items []rooms.Delivery, done func()) {
-	d := &delivery{items: items, gw: g, done: done, groupAt: make([]int32, len(items))}
+	d := &delivery{items: items, gw: g, done: done, groupAt: make([]int32, len(items)), begun: g.now()}
 	d.encode()
 	g.bridge.take(items)
 	loops := *g.loops.Load()
@@ -164,11 +166,15 @@ func (d *delivery) finish() {
 func (d *delivery) run(l *netpoll.Loop) {
 	defer d.finish()
 	ls := state(l)
+	var given int64
+	defer func() { ls.deliveries.delivered(l, d.begun, given) }()
 	for i := range d.items {
 		it := &d.items[i]
 		if head := d.groupAt[i]; head != 0 {
 			if r := ls.rooms[it.Room]; r != nil {
-				d.gw.counters.deliveries.Add(int64(r.write(&d.groups[head-1])))
+				n := int64(r.write(&d.groups[head-1]))
+				d.gw.counters.deliveries.Add(n)
+				given += n
 			}
 			continue
 		}
@@ -180,6 +186,7 @@ func (d *delivery) run(l *netpoll.Loop) {
 			continue
 		}
 		d.single(ls, c.State.(*member), it)
+		given++
 	}
 }
 
@@ -193,6 +200,7 @@ func (d *delivery) single(ls *loopState, m *member, it *rooms.Delivery) {
 	case effect.Close:
 		m.close(it.CloseCode, closeReason(it.CloseCode))
 	case effect.Reply:
+		ls.commands.replied(m.conn.Loop(), commandKey{it.Conn, it.Req}, &d.gw.commandTimes)
 		if it.Err != nil {
 			m.refuse(it.Req, it.Err)
 			return
@@ -226,8 +234,9 @@ type loopRoom struct {
 
 func (ls *loopState) join(m *member, room string, role wire.Role) {
 	at := m.find(room)
-	if at < 0 {
-		return // it has left meanwhile; its Disconnect is on the way to the room
+	if at < 0 { // a first join was refused while this one was on its way: the room has it as a member, so it is one
+		m.joined = append(m.joined, joined{id: room})
+		at = len(m.joined) - 1
 	}
 	j := &m.joined[at]
 	if j.room == nil {

@@ -1,7 +1,10 @@
 package gateway
 
 import (
+	"context"
 	"log/slog"
+	"runtime/pprof"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -68,6 +71,8 @@ type Gateway struct {
 	loops    atomic.Pointer[[]*netpoll.Loop] // those that have started; no other has members
 	draining atomic.Bool
 	counters counters
+
+	commandTimes, fanoutTimes histogram
 }
 
 // Options are the gateway's neighbours.
@@ -106,12 +111,18 @@ type loopState struct {
 	out     []byte            // what the session machine writes
 	text    []byte            // one message as JSON
 	framed  []byte            // one message as a frame
+
+	commands   commandClock
+	deliveries deliveryClock
 }
 
-// LoopStarted makes the loop's state. It runs on the loop before anything else.
+// LoopStarted makes the loop's state. It runs on the loop before anything else, so the label of profiles that it sets
+// is the loop's for good.
 func (g *Gateway) LoopStarted(l *netpoll.Loop) {
+	pprof.SetGoroutineLabels(pprof.WithLabels(context.Background(), pprof.Labels("loop", strconv.Itoa(l.Index()))))
 	l.State = &loopState{
 		rand: g.rand(), rooms: make(map[string]*loopRoom), batches: make([][]rooms.Command, g.posts.Shards()),
+		commands: make(commandClock),
 	}
 	g.loopsMu.Lock()
 	defer g.loopsMu.Unlock()
@@ -174,6 +185,7 @@ func (g *Gateway) TurnEnded(l *netpoll.Loop) {
 		ls.batches[shard] = batch[:0]
 	}
 	ls.dirty = ls.dirty[:0]
+	ls.deliveries.turnEnds(l)
 }
 
 // refuseBatch answers commands that the shard has no room for. What must not be refused is handed over all the same.
@@ -234,6 +246,8 @@ func (g *Gateway) Task(l *netpoll.Loop, task any) {
 	switch t := task.(type) {
 	case *delivery:
 		t.run(l)
+	case written:
+		g.measure(t)
 	case walk:
 		l.Each(func(c *netpoll.Conn) {
 			if m, ok := c.State.(*member); ok {

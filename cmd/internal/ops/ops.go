@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/http/pprof"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -32,12 +31,16 @@ type Options struct {
 	Journal func() persist.Stats
 	PINs    func() int
 	Ready   func() error
+	Loops   func() []*netpoll.Loop
+	Shards  func() []rooms.ShardStats // by index
+	Latency func() gateway.Latency
 }
 
 // Server is the running admin port.
 type Server struct {
 	http     *http.Server
 	listener net.Listener
+	release  func()
 	done     chan struct{}
 }
 
@@ -49,9 +52,10 @@ func Start(o Options) (*Server, error) {
 			"none): %w",
 			o.Addr, err)
 	}
+	handler, release := Handler(o)
 	s := &Server{
-		listener: listener, done: make(chan struct{}),
-		http: &http.Server{Handler: Handler(o), ReadHeaderTimeout: 5 * time.Second},
+		listener: listener, release: release, done: make(chan struct{}),
+		http: &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second},
 	}
 	go func() {
 		defer close(s.done)
@@ -72,15 +76,20 @@ func (s *Server) Close() error {
 	if s.http.Shutdown(ctx) != nil {
 		_ = s.http.Close()
 	}
+	s.release()
 	<-s.done
 	return nil
 }
 
-// Handler is the admin port's routes.
-func Handler(o Options) http.Handler {
+// Handler is the admin port's routes, and what ends the things that they have started. Requests that change something
+// are refused when a page of another origin sends them: the port trusts whoever reaches it, and a browser on the same
+// machine does.
+func Handler(o Options) (h http.Handler, release func()) {
 	registry := prometheus.NewRegistry()
+	profiles, stats := newProfiling(), new(statsPage)
 	registry.MustRegister(
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), &collector{o},
+		work{o}, profiles,
 	)
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "ok") })
@@ -92,15 +101,15 @@ func Handler(o Options) http.Handler {
 		say(w, http.StatusOK, "ready")
 	})
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
-	mux.HandleFunc("/debug/pprof/", pprof.Index)
-	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
-	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
-	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
-	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	handleDebug(mux, &o, profiles, stats)
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
-		say(w, http.StatusOK, "lectern admin port: /healthz /readyz /metrics /debug/pprof/")
+		say(w, http.StatusOK, "lectern admin port: /healthz /readyz /metrics /debug/lectern /debug/pprof/ "+
+			"/debug/profiling /debug/statsviz/")
 	})
-	return mux
+	return http.NewCrossOriginProtection().Handler(mux), func() {
+		profiles.close()
+		stats.close()
+	}
 }
 
 func say(w http.ResponseWriter, status int, text string) {
