@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"lectern/cmd/internal/config"
 	"lectern/protocol/wire"
 	"lectern/protocol/ws"
 )
@@ -336,5 +337,32 @@ func TestFloodIsLimited(t *testing.T) {
 	}
 	if good < 200 || limited == 0 {
 		t.Errorf("%d answered and %d limited; the burst is 200", good, limited)
+	}
+}
+
+// A connection may be in so many rooms; leaving one and being refused by one give the place back.
+func TestRoomsPerConnection(t *testing.T) {
+	t.Parallel()
+	s := start(t, noDev, func(c *config.Config) { c.Conns.RoomsMax = 3 })
+	host, c := s.as("host", wire.RoleHost), s.as("ada", wire.RoleParticipant)
+	for i := range 10 {
+		c.refused(wire.CodeUnknownRoom, wire.OpRoomJoin, fmt.Sprintf("none-%d", i), nil)
+	}
+	for _, room := range []string{"a", "b", "c"} {
+		host.join(room, wire.JoinData{})
+		c.join(room, wire.JoinData{})
+		c.join(room, wire.JoinData{}) // again is no further room
+	}
+	c.refused(wire.CodeRateLimited, wire.OpRoomJoin, "d", nil)
+	c.refused(wire.CodeBadMessage, wire.OpRoomPresence, "", nil) // which of the three?
+	c.do(wire.OpRoomLeave, "b", nil)
+	host.do(wire.OpRoomLeave, "b", nil)
+	host.join("d", wire.JoinData{})
+	c.join("d", wire.JoinData{})
+	for _, room := range []string{"a", "c", "d"} {
+		host.do(wire.OpRoomPublish, room, publish("e", room))
+		if m := c.event("e"); m.Room != room || string(m.Data) != fmt.Sprintf("%q", room) {
+			t.Errorf("%s: %+v", room, m)
+		}
 	}
 }
