@@ -16,6 +16,12 @@ type adaptor interface {
 	appendJoin(dst []byte, room string) []byte
 	// appendPublish appends the request that sends text (plain ASCII without quotes) to all members.
 	appendPublish(dst []byte, room string, id uint64, text []byte) []byte
+	// needsJoin is true when a member is ready only after join's answer; otherwise with the handshake.
+	needsJoin() bool
+	// appendEcho appends the request that brings t0 (nanoseconds) back.
+	appendEcho(dst []byte, id uint64, t0 int64) []byte
+	// read handles a frame of an adaptor that is not structured: the texts in it, its pings, and the joining.
+	read(w *worker, m *member, payload []byte, now int64)
 	// structured is true when the server's frames are lectern.v1 messages; otherwise a frame is a published text.
 	structured() bool
 	// quoteBytes is what JSON adds to a published text.
@@ -31,10 +37,12 @@ func newAdaptor(name string) (adaptor, error) {
 		return lecternAdaptor{}, nil
 	case "raw":
 		return rawAdaptor{}, nil
-	case "socketio", "centrifuge", "stomp":
-		return nil, usage("the adaptor %s is not there yet: use lectern or raw", name)
+	case "socketio":
+		return socketioAdaptor{}, nil
+	case "centrifuge":
+		return centrifugeAdaptor{}, nil
 	}
-	return nil, usage("no adaptor %q: use lectern or raw", name)
+	return nil, usage("no adaptor %q: use lectern, raw, socketio or centrifuge", name)
 }
 
 type lecternAdaptor struct{}
@@ -42,6 +50,17 @@ type lecternAdaptor struct{}
 func (lecternAdaptor) subprotocol() string { return "lectern.v1" }
 func (lecternAdaptor) structured() bool    { return true }
 func (lecternAdaptor) quoteBytes() int     { return 2 }
+func (lecternAdaptor) needsJoin() bool     { return true }
+
+func (lecternAdaptor) read(*worker, *member, []byte, int64) {}
+
+func (lecternAdaptor) appendEcho(dst []byte, id uint64, t0 int64) []byte {
+	dst = append(dst, `{"id":`...)
+	dst = strconv.AppendUint(dst, id, 10)
+	dst = append(dst, `,"op":"time:sync","data":{"t0":`...)
+	dst = strconv.AppendInt(dst, t0, 10)
+	return append(dst, "}}"...)
+}
 
 func (lecternAdaptor) path(base, name, _ string) string {
 	if base == "" {
@@ -64,12 +83,19 @@ func (lecternAdaptor) appendPublish(dst []byte, room string, id uint64, text []b
 	return append(dst, `"}}`...)
 }
 
-// rawAdaptor speaks to the bare prototype: the room is in the path, a text frame that begins with P goes to everybody.
+// rawAdaptor speaks to the bare prototype and the simple peers: the room is in the path, a text frame that begins with P goes to everybody.
 type rawAdaptor struct{}
 
 func (rawAdaptor) subprotocol() string { return "" }
 func (rawAdaptor) structured() bool    { return false }
 func (rawAdaptor) quoteBytes() int     { return 0 }
+func (rawAdaptor) needsJoin() bool     { return false }
+
+func (rawAdaptor) read(w *worker, m *member, payload []byte, now int64) { w.play.text(m, payload, now) }
+
+func (rawAdaptor) appendEcho(dst []byte, _ uint64, t0 int64) []byte {
+	return strconv.AppendInt(append(dst, 'E'), t0, 10)
+}
 
 func (rawAdaptor) path(base, _, room string) string {
 	if base == "" {

@@ -77,7 +77,7 @@ func (p *chatPlay) start(start int64) {
 	}
 }
 
-func (p *chatPlay) timer(m *member, _ uint8, at int64) {
+func (p *chatPlay) timer(m *member, kind uint8, at int64) {
 	if p.s.stop.Load() {
 		return
 	}
@@ -94,7 +94,7 @@ func (p *chatPlay) timer(m *member, _ uint8, at int64) {
 	m.conn.Send(b)
 	p.w.sent++
 	p.s.accepted[m.room].Add(1)
-	m.conn.After(at+int64(float64(p.w.f.roomSize(int(m.room)))*1e9/p.w.f.opt.Rate), timerSend)
+	m.conn.After(at+int64(float64(p.w.f.roomSize(int(m.room)))*1e9/p.w.f.opt.Rate), kind)
 }
 
 func (p *chatPlay) message(m *member, f *client.Fields, now int64) {

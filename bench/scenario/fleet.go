@@ -217,14 +217,16 @@ func (w *worker) Opened(c *client.Conn, now int64) {
 	m := &w.f.members[c.ID]
 	m.conn = c
 	w.connect.Record(now - m.intended)
-	w.scratch = w.f.ad.appendJoin(w.scratch[:0], w.f.rooms[m.room])
-	if len(w.scratch) == 0 {
+	if !w.f.ad.needsJoin() {
 		w.becomeReady(m, now)
 		return
 	}
 	m.state = memberJoining
 	m.requests = 1
-	c.Send(w.scratch)
+	w.scratch = w.f.ad.appendJoin(w.scratch[:0], w.f.rooms[m.room])
+	if len(w.scratch) > 0 { // some protocols let the server speak first
+		c.Send(w.scratch)
+	}
 }
 
 func (w *worker) becomeReady(m *member, now int64) {
@@ -261,7 +263,7 @@ func (w *worker) Message(c *client.Conn, payload []byte, now int64) {
 	}
 	m := &w.f.members[c.ID]
 	if !w.f.ad.structured() {
-		w.play.text(m, payload, now)
+		w.f.ad.read(w, m, payload, now)
 		return
 	}
 	w.scanner.Reset(payload)

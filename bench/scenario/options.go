@@ -20,13 +20,14 @@ type Options struct {
 	// Target is the server's URL: ws://host:port, http://host:port or with a path. Without a path the adaptor's own is
 	// used.
 	Target string
-	// Adaptor is how to talk to the server: lectern (default) or raw (the prototype under bench/peers/gnetproto).
+	// Adaptor is how to talk to the server: lectern (default), raw (the prototype under bench/peers/gnetproto and the
+	// simple servers beside it), socketio or centrifuge.
 	Adaptor string
 	// Conns is the number of connections (default 1,000). A quiz has one more, the host's.
 	Conns int
 	// Rooms is the number of rooms, over which the members are spread evenly (default 1; a quiz has one).
 	Rooms int
-	// Rate is messages per second: of each room in fanout and chat (default 1), of all connections together in echo
+	// Rate is messages per second: of each room in fanout, chat and mixed (default 1), of all connections together in echo
 	// (zero: closed loop, each connection sends when its reply is there), connections per second in storm (zero: as
 	// fast as possible).
 	Rate float64
@@ -117,7 +118,10 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Rooms > o.Conns {
 		return o, usage("%d rooms need at least as many connections, not %d", o.Rooms, o.Conns)
 	}
-	if o.Rate == 0 && (o.Scenario == "fanout" || o.Scenario == "chat") {
+	if o.Scenario == "mixed" && o.Rooms < 2 {
+		o.Rooms = max(2, o.Conns/100)
+	}
+	if o.Rate == 0 && slices.Contains([]string{"fanout", "chat", "mixed"}, o.Scenario) {
 		o.Rate = 1
 	}
 	engines := 1

@@ -84,7 +84,7 @@ func Run(ctx context.Context, opt Options) (report.Result, error) {
 }
 
 func newScript(opt Options) (script, error) {
-	raw := opt.Adaptor == "raw"
+	own := opt.Adaptor == "lectern"
 	switch opt.Scenario {
 	case "idle":
 		return &idleScript{}, nil
@@ -95,15 +95,17 @@ func newScript(opt Options) (script, error) {
 	case "echo":
 		return &echoScript{}, nil
 	case "chat":
-		if !raw {
+		if own {
 			return &chatScript{}, nil
 		}
 	case "quiz":
-		if !raw {
+		if own {
 			return newQuiz(opt), nil
 		}
 	case "mixed":
-		return nil, usage("the scenario mixed is not there yet: run quiz and chat side by side")
+		if own {
+			return newMixed(opt), nil
+		}
 	}
 	return nil, usage("the scenario %s needs the adaptor lectern", opt.Scenario)
 }

@@ -159,19 +159,9 @@ func (p *echoPlay) send(m *member, intended int64) {
 	if !m.conn.Open() {
 		return
 	}
-	b := p.scratch[:0]
-	if p.w.f.ad.structured() {
-		m.requests++
-		b = append(b, `{"id":`...)
-		b = strconv.AppendUint(b, m.requests, 10)
-		b = append(b, `,"op":"time:sync","data":{"t0":`...)
-		b = strconv.AppendInt(b, intended, 10)
-		b = append(b, "}}"...)
-	} else {
-		b = strconv.AppendInt(append(b, 'E'), intended, 10)
-	}
-	p.scratch = b
-	m.conn.Send(b)
+	m.requests++
+	p.scratch = p.w.f.ad.appendEcho(p.scratch[:0], m.requests, intended)
+	m.conn.Send(p.scratch)
 	p.w.sent++
 }
 

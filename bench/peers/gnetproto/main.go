@@ -1,6 +1,7 @@
 // Command gnetproto is the yardstick for Lectern's fan-out: the least that a WebSocket server on gnet can do. It knows
 // no users, rights, sequence numbers, history or limits. A client connects to /raw?room=R; a text frame that begins
-// with P goes to all members of R, the sender among them, as it came. Each loop has a FIFO inbox that one Execute
+// with P goes to all members of R, the sender among them, as it came; one that begins with E comes back to its sender.
+// Each loop has a FIFO inbox that one Execute
 // wakes; whatever is waiting there for a room leaves in one write per member (natural batches).
 package main
 
@@ -218,6 +219,9 @@ func (s *server) frame(c gnet.Conn, p *peer, b []byte) (n int, keep bool) {
 	case h.OpCode == ws.OpText && len(payload) > 0 && payload[0] == 'P':
 		frame, _ := ws.CompileFrame(ws.NewTextFrame(payload))
 		p.turn = append(p.turn, frame...)
+	case h.OpCode == ws.OpText && len(payload) > 0 && payload[0] == 'E':
+		frame, _ := ws.CompileFrame(ws.NewTextFrame(payload))
+		_, _ = c.Write(frame)
 	}
 	return head + int(h.Length), true
 }

@@ -1,0 +1,142 @@
+package scenario
+
+import (
+	"bytes"
+	"strconv"
+)
+
+// socketioAdaptor speaks Socket.IO 5 over Engine.IO 4, on WebSocket from the start: "0" opens, "40" connects to the main
+// namespace, "42[id][...]" is an event, "43id[...]" its acknowledgement, "2" a ping and "3" its answer
+// (https://socket.io/docs/v4/engine-io-protocol, .../socket-io-protocol). The room is joined by the event "join" with
+// an acknowledgement, "m" is published to the room, "e" is acknowledged with what it brought.
+type socketioAdaptor struct{}
+
+func (socketioAdaptor) subprotocol() string { return "" }
+func (socketioAdaptor) structured() bool    { return false }
+func (socketioAdaptor) quoteBytes() int     { return 2 }
+func (socketioAdaptor) needsJoin() bool     { return true }
+
+func (socketioAdaptor) path(base, _, _ string) string {
+	if base == "" {
+		base = "/socket.io/"
+	}
+	return withQuery(base, "EIO=4&transport=websocket")
+}
+
+func (socketioAdaptor) appendJoin(dst []byte, _ string) []byte { return dst }
+
+func (socketioAdaptor) appendPublish(dst []byte, _ string, _ uint64, text []byte) []byte {
+	dst = append(dst, `42["m","`...)
+	dst = append(dst, text...)
+	return append(dst, `"]`...)
+}
+
+func (socketioAdaptor) appendEcho(dst []byte, id uint64, t0 int64) []byte {
+	dst = strconv.AppendUint(append(dst, "42"...), id, 10)
+	dst = append(dst, `["e","E`...)
+	dst = strconv.AppendInt(dst, t0, 10)
+	return append(dst, `"]`...)
+}
+
+func (socketioAdaptor) read(w *worker, m *member, payload []byte, now int64) {
+	switch {
+	case bytes.HasPrefix(payload, []byte("42[")):
+		if text, ok := lastString(payload, `42["m","`, `"]`); ok {
+			w.play.text(m, text, now)
+		}
+	case bytes.HasPrefix(payload, []byte("43")):
+		if m.state == memberJoining {
+			w.becomeReady(m, now)
+			return
+		}
+		at := bytes.IndexByte(payload, '[')
+		if text, ok := lastString(payload[max(at, 0):], `["`, `"]`); ok {
+			w.play.text(m, text, now)
+		}
+	case bytes.Equal(payload, []byte("2")):
+		m.conn.Send([]byte("3"))
+	case bytes.HasPrefix(payload, []byte("0{")):
+		m.conn.Send([]byte("40"))
+	case bytes.HasPrefix(payload, []byte("40")):
+		w.scratch = append(append(w.scratch[:0], `420["join","`...), w.f.rooms[m.room]...)
+		w.scratch = append(w.scratch, `"]`...)
+		m.conn.Send(w.scratch)
+	default:
+		w.fault("socketio_unexpected")
+	}
+}
+
+// lastString cuts what stands between a prefix and a suffix; the harness's texts need no unescaping.
+func lastString(b []byte, prefix, suffix string) ([]byte, bool) {
+	b, ok := bytes.CutPrefix(b, []byte(prefix))
+	if !ok {
+		return nil, false
+	}
+	return bytes.CutSuffix(b, []byte(suffix))
+}
+
+// centrifugeAdaptor speaks Centrifuge's JSON protocol: commands {"id":…,"NAME":{…}}, several to a frame on lines of
+// their own; {} is a ping and its answer (https://centrifugal.dev/docs/transports/client_protocol). Publishing is
+// acknowledged; an echo is an rpc.
+type centrifugeAdaptor struct{}
+
+func (centrifugeAdaptor) subprotocol() string { return "" }
+func (centrifugeAdaptor) structured() bool    { return false }
+func (centrifugeAdaptor) quoteBytes() int     { return 2 }
+func (centrifugeAdaptor) needsJoin() bool     { return true }
+
+func (centrifugeAdaptor) path(base, _, _ string) string {
+	if base == "" {
+		base = "/connection/websocket"
+	}
+	return base
+}
+
+// Ids 1 and 2 are taken by the opening; requests' own are shifted past them.
+const centrifugeIDs = 2
+
+func (centrifugeAdaptor) appendJoin(dst []byte, room string) []byte {
+	dst = append(dst, `{"id":1,"connect":{}}`+"\n"+`{"id":2,"subscribe":{"channel":"`...)
+	dst = append(dst, room...)
+	return append(dst, `"}}`...)
+}
+
+func (centrifugeAdaptor) appendPublish(dst []byte, room string, id uint64, text []byte) []byte {
+	dst = strconv.AppendUint(append(dst, `{"id":`...), id+centrifugeIDs, 10)
+	dst = append(append(dst, `,"publish":{"channel":"`...), room...)
+	dst = append(append(dst, `","data":"`...), text...)
+	return append(dst, `"}}`...)
+}
+
+func (centrifugeAdaptor) appendEcho(dst []byte, id uint64, t0 int64) []byte {
+	dst = strconv.AppendUint(append(dst, `{"id":`...), id+centrifugeIDs, 10)
+	dst = append(dst, `,"rpc":{"method":"e","data":"E`...)
+	dst = strconv.AppendInt(dst, t0, 10)
+	return append(dst, `"}}`...)
+}
+
+var (
+	centrifugeSubscribed = []byte(`{"id":2,"subscribe":`)
+	centrifugeData       = []byte(`"data":"`)
+	centrifugePush       = []byte(`{"push":`)
+	centrifugeError      = []byte(`"error":`)
+)
+
+func (centrifugeAdaptor) read(w *worker, m *member, payload []byte, now int64) {
+	for line := range bytes.SplitSeq(payload, []byte("\n")) {
+		switch {
+		case len(line) == 0:
+		case bytes.Equal(line, []byte("{}")):
+			m.conn.Send([]byte("{}"))
+		case m.state == memberJoining && bytes.HasPrefix(line, centrifugeSubscribed):
+			w.becomeReady(m, now)
+		case bytes.HasPrefix(line, centrifugePush) || bytes.Contains(line, centrifugeData):
+			_, rest, _ := bytes.Cut(line, centrifugeData)
+			if text, _, ok := bytes.Cut(rest, []byte(`"`)); ok {
+				w.play.text(m, text, now)
+			}
+		case bytes.Contains(line, centrifugeError):
+			w.fault("centrifuge_error")
+		}
+	}
+}
