@@ -29,6 +29,19 @@ await scenario(async (browser, open) => {
     await shot(p, `1-lobby-${name}`);
   }
 
+  // A word in the chat: the host sees it and takes it down.
+  await ada.locator('#chat-button').click();
+  await ada.locator('.chat form [type=text], .chat form textarea').first().fill('hello from the back row');
+  await ada.keyboard.press('Enter');
+  const said = host.locator('.chat .log li', { hasText: 'hello from the back row' });
+  await said.waitFor();
+  await bob.locator('#chat-button .badge').waitFor();
+  await shot(ada, '1-chat-ada');
+  await said.hover();
+  await said.locator('button', { hasText: 'Delete' }).click();
+  await ada.locator('.chat .log .gone').waitFor();
+  await ada.keyboard.press('Escape');
+
   const press = (op) => host.locator(`[data-op="${op}"]`).click();
   const toBoard = async () => {
     await host.locator('.stage-host h1.q-text').waitFor();
