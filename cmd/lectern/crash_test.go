@@ -17,62 +17,31 @@ import (
 	"lectern/protocol/wire"
 )
 
-// Forty players answer while the server is killed under them and started again on the same port and store. Their clients
-// send again what was not acknowledged; each player's answer counts exactly once, with the receipt that was given first.
+// Forty players answer while the server is killed under them and started again on the same port and store. Their
+// clients send again what was not acknowledged; each player's answer counts exactly once, with the receipt that was
+// given first.
 func TestKilledWhileAnswersArrive(t *testing.T) {
 	t.Parallel()
 	const players, before = 40, 15
 	store := "sqlite:" + filepath.Join(t.TempDir(), "x.db")
 	s := serveProgram(t, "--dev", "--store", store)
-	host := token(t, s.base, `{"name":"Teacher","role":"host"}`)
-	quiz := `{"quiz":{"title":"T","questions":[{"type":"true_false","text":"Yes?","correct":true,"timeLimitMs":120000}]}}`
-	var made wire.QuizCreateReply
-	status, text := call(t, "POST", s.base+"/api/v1/sessions", host, strings.NewReader(quiz))
-	if err := json.Unmarshal(text, &made); err != nil || made.Room == "" {
-		t.Fatalf("%d %s", status, text)
-	}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
-	var running sync.WaitGroup
+	c := &crowd{t: t, ctx: ctx, base: s.base, address: strings.TrimPrefix(s.base, "http://")}
 	t.Cleanup(func() {
 		cancel()
-		running.Wait()
+		c.running.Wait()
 	})
-	address := strings.TrimPrefix(s.base, "http://")
-	opened := make(chan wire.QuestionView, 4)
-	teacher := connect(ctx, t, &running, address, host, func(e client.Event) {
-		var q wire.QuestionView
-		if e.Name == wire.EvQuizQuestion && json.Unmarshal(e.Data, &q) == nil {
-			opened <- q
-		}
-	})
-	if _, err := teacher.Join(ctx, made.Room, wire.JoinData{}); err != nil {
-		t.Fatal(err)
-	}
-	all := make([]*client.Client, players)
-	for i := range all {
-		name := fmt.Sprintf("p%d", i)
-		all[i] = connect(ctx, t, &running, address, token(t, s.base, fmt.Sprintf(`{"pin":%q,"name":%q}`, made.PIN, name)), nil)
-		if _, err := all[i].Join(ctx, made.Room, wire.JoinData{}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := teacher.Request(ctx, wire.OpQuizStart, made.Room, nil, nil); err != nil {
-		t.Fatal(err)
-	}
-	q := <-opened
-	if !waitUntil(ctx, time.UnixMilli(q.OpensAt)) {
-		t.Fatal("the question does not open")
-	}
+	c.openQuestion(players)
 	var acknowledged atomic.Int32
 	enough := make(chan struct{})
 	receipts := make([]string, players)
 	var answering sync.WaitGroup
-	for i, c := range all {
+	for i := range c.players {
 		answering.Go(func() {
 			if i >= before { // these answer while the server dies, or while it is away
 				<-enough
 			}
-			receipts[i] = insist(ctx, t, c, made.Room, i)
+			receipts[i] = c.insist(i)
 			if acknowledged.Add(1) == before {
 				close(enough)
 			}
@@ -83,15 +52,15 @@ func TestKilledWhileAnswersArrive(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-s.done
-	again := serveProgram(t, "--dev", "--store", store, "--listen", address)
+	again := serveProgram(t, "--dev", "--store", store, "--listen", c.address)
 	answering.Wait()
-	for i, c := range all {
-		if r := insist(ctx, t, c, made.Room, i); r != receipts[i] {
+	for i := range c.players {
+		if r := c.insist(i); r != receipts[i] {
 			t.Errorf("player %d: the same key gets another receipt", i)
 		}
 	}
 	again.stop(t)
-	stdout, _ := wants(t, 0, "replay", made.Room, "--json", "--store", store)
+	stdout, _ := wants(t, 0, "replay", c.room, "--json", "--store", store)
 	var table struct {
 		Questions    []struct{ Results wire.QuizResults }
 		Participants []struct{ Score int }
@@ -109,18 +78,79 @@ func TestKilledWhileAnswersArrive(t *testing.T) {
 	}
 }
 
-// insist answers until the server says that the answer is durable: a question that a restart opens anew is early at first.
-func insist(ctx context.Context, t *testing.T, c *client.Client, room string, player int) string {
+// crowd is many players in one room, each with the Go client.
+type crowd struct {
+	t             *testing.T
+	ctx           context.Context
+	base, address string
+	room          string
+	players       []*client.Client
+	running       sync.WaitGroup
+}
+
+// openQuestion creates a quiz, lets everybody in and opens its question.
+func (c *crowd) openQuestion(players int) {
+	t := c.t
+	t.Helper()
+	host := token(t, c.base, `{"name":"Teacher","role":"host"}`)
+	quiz := `{"quiz":{"title":"T","questions":[{"type":"true_false","text":"Yes?","correct":true,"timeLimitMs":120000}]}}`
+	var made wire.QuizCreateReply
+	status, text := call(t, "POST", c.base+"/api/v1/sessions", host, strings.NewReader(quiz))
+	if err := json.Unmarshal(text, &made); err != nil || made.Room == "" {
+		t.Fatalf("%d %s", status, text)
+	}
+	c.room = made.Room
+	opened := make(chan wire.QuestionView, 4)
+	teacher := c.connect(host, func(e client.Event) {
+		var q wire.QuestionView
+		if e.Name == wire.EvQuizQuestion && json.Unmarshal(e.Data, &q) == nil {
+			opened <- q
+		}
+	})
+	for i := range players {
+		guest := token(t, c.base, fmt.Sprintf(`{"pin":%q,"name":"p%d"}`, made.PIN, i))
+		c.players = append(c.players, c.connect(guest, nil))
+	}
+	if err := teacher.Request(c.ctx, wire.OpQuizStart, c.room, nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	if q := <-opened; !waitUntil(c.ctx, time.UnixMilli(q.OpensAt)) {
+		t.Fatal("the question does not open")
+	}
+}
+
+// connect runs a client that has joined the room.
+func (c *crowd) connect(accessToken string, event func(client.Event)) *client.Client {
+	c.t.Helper()
+	one, err := client.New(client.Config{
+		URL: "ws://" + c.address + "/ws", Now: time.Now, Rand: rand.New(rand.NewPCG(rand.Uint64(), 1)), Event: event,
+		Token:   func(context.Context) (string, error) { return accessToken, nil },
+		Backoff: 20 * time.Millisecond, BackoffMax: 500 * time.Millisecond,
+	})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.running.Go(func() { _ = one.Run(c.ctx) })
+	if _, err := one.Join(c.ctx, c.room, wire.JoinData{}); err != nil {
+		c.t.Fatal(err)
+	}
+	return one
+}
+
+// insist answers until the server says that the answer is durable: a question that a restart opens anew is early at
+// first.
+func (c *crowd) insist(player int) string {
 	data := wire.AnswerData{Question: 1, Answer: json.RawMessage("true"), Key: fmt.Sprintf("k%d", player)}
+	one := c.players[player]
 	for {
-		reply, err := c.Answer(ctx, room, data)
+		reply, err := one.Answer(c.ctx, c.room, data)
 		if err == nil {
 			return reply.Receipt
 		}
 		var state wire.QuizSnapshot
-		if ctx.Err() != nil || c.Retry(ctx, wire.OpQuizState, room, nil, &state) != nil || state.Phase != wire.PhaseOpen ||
-			!waitUntil(ctx, time.UnixMilli(state.Question.OpensAt)) {
-			t.Errorf("player %d: %v in phase %s", player, err, state.Phase)
+		if c.ctx.Err() != nil || one.Retry(c.ctx, wire.OpQuizState, c.room, nil, &state) != nil ||
+			state.Phase != wire.PhaseOpen || !waitUntil(c.ctx, time.UnixMilli(state.Question.OpensAt)) {
+			c.t.Errorf("player %d: %v in phase %s", player, err, state.Phase)
 			return ""
 		}
 	}
@@ -145,20 +175,4 @@ func token(t *testing.T, base, body string) string {
 		t.Fatalf("%s: %d %s", body, status, text)
 	}
 	return reply.AccessToken
-}
-
-func connect(
-	ctx context.Context, t *testing.T, running *sync.WaitGroup, address, accessToken string, event func(client.Event),
-) *client.Client {
-	t.Helper()
-	c, err := client.New(client.Config{
-		URL: "ws://" + address + "/ws", Now: time.Now, Rand: rand.New(rand.NewPCG(rand.Uint64(), 1)), Event: event,
-		Token:   func(context.Context) (string, error) { return accessToken, nil },
-		Backoff: 20 * time.Millisecond, BackoffMax: 500 * time.Millisecond,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	running.Go(func() { _ = c.Run(ctx) })
-	return c
 }
