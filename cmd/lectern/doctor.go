@@ -2,13 +2,11 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
 	"os"
-	"strconv"
-	"strings"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -18,116 +16,158 @@ import (
 
 // finding is one thing that the doctor looked at.
 type finding struct {
-	ok     bool
-	what   string
-	advice string // a command or a setting, when it is not ok
+	OK     bool   `json:"ok"`
+	What   string `json:"what"`
+	Advice string `json:"advice,omitempty"` // a command or a setting, when it is not ok
 }
+
+// fine and look make findings; advice is the command that helps.
+func fine(format string, args ...any) finding {
+	return finding{OK: true, What: fmt.Sprintf(format, args...)}
+}
+
+func look(advice, format string, args ...any) finding {
+	return finding{What: fmt.Sprintf(format, args...), Advice: advice}
+}
+
+// wantedConns is the number of connections that one node is meant to hold when nobody says another.
+const wantedConns = 100_000
 
 func doctorCommand() *cobra.Command {
 	var file string
+	var conns uint64
+	var asJSON bool
 	c := &cobra.Command{
 		Use:   "doctor",
 		Short: "Say what of this machine or configuration stands in the way, and the command that helps",
-		Args:  cobra.NoArgs,
+		Long: "Say what of this machine or configuration stands in the way, and the command that helps.\n\n" +
+			"Exit status: 0 all is well, 1 something wants a look, 2 the configuration or the command line is wrong. It " +
+			"changes nothing and may run beside a server, whose ports it then finds taken.",
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := loadConfig(cmd, file)
 			if err != nil {
 				return usageError{err}
 			}
-			return diagnose(cmd.Context(), cmd.OutOrStdout(), cfg)
+			ctx := cmd.Context()
+			if ctx == nil {
+				ctx = context.Background()
+			}
+			findings := diagnose(ctx, cfg, thisMachine(), wanted(cfg, conns))
+			return giveFindings(cmd.OutOrStdout(), findings, asJSON)
 		},
 	}
 	c.Flags().StringVar(&file, "config", os.Getenv("LECTERN_CONFIG"), "YAML file with settings")
+	c.Flags().Uint64Var(&conns, "connections", 0, fmt.Sprintf("how many connections are to be held (default: conns.max, "+
+		"or %d)", wantedConns))
+	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object instead of text")
 	addConfigFlags(c, serveFlags...)
 	return c
 }
 
-func diagnose(ctx context.Context, out io.Writer, cfg *config.Config) error {
-	if ctx == nil {
-		ctx = context.Background()
+func wanted(cfg *config.Config, conns uint64) uint64 {
+	switch {
+	case conns > 0:
+		return conns
+	case cfg.Conns.Max > 0:
+		return uint64(cfg.Conns.Max)
 	}
-	findings := []finding{
-		descriptors(cfg), sysctl("net.core.somaxconn", 4096), sysctl("net.ipv4.tcp_max_syn_backlog", 4096),
-		sysctl("net.core.netdev_max_backlog", 10_000), port("listen", cfg.Listen), port("admin", cfg.Admin), storeOf(ctx,
-			cfg),
-	}
+	return wantedConns
+}
+
+// diagnose looks at everything, in the order in which a connection meets it.
+func diagnose(ctx context.Context, cfg *config.Config, m machine, conns uint64) []finding {
+	findings := []finding{settings(cfg), port("listen", cfg.Listen), port("admin", cfg.Admin), storeOf(ctx, cfg)}
+	findings = append(findings, m.descriptors(conns), m.memory(conns))
+	return append(findings, m.network(conns)...)
+}
+
+func giveFindings(out io.Writer, findings []finding, asJSON bool) error {
 	bad := 0
 	for _, f := range findings {
-		mark := "ok  "
-		if !f.ok {
-			mark = "look"
+		if !f.OK {
 			bad++
 		}
-		fmt.Fprintf(out, "%s  %s\n", mark, f.what)
-		if !f.ok {
-			fmt.Fprintf(out, "      %s\n", f.advice)
+	}
+	if asJSON {
+		e := json.NewEncoder(out)
+		e.SetIndent("", "  ")
+		err := e.Encode(struct {
+			OK       bool      `json:"ok"`
+			Findings []finding `json:"findings"`
+		}{bad == 0, findings})
+		if err != nil {
+			return err
 		}
+	} else {
+		tell(out, findings, bad)
 	}
 	if bad > 0 {
-		fmt.Fprintf(out, "\n%d of %d things want a look\n", bad, len(findings))
 		return errSilent
 	}
 	return nil
 }
 
-// wantedConns is the number of connections that one node is meant to hold.
-const wantedConns = 100_000
-
-func descriptors(cfg *config.Config) finding {
-	var limit syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
-		return finding{false, "descriptors: " + err.Error(), "check ulimit -n"}
+func tell(out io.Writer, findings []finding, bad int) {
+	for _, f := range findings {
+		if f.OK {
+			fmt.Fprintf(out, "ok    %s\n", f.What)
+			continue
+		}
+		fmt.Fprintf(out, "look  %s\n      %s\n", f.What, f.Advice)
 	}
-	want := uint64(cfg.Conns.Max)
-	if want == 0 {
-		want = wantedConns
-	}
-	return finding{
-		limit.Cur >= want,
-		fmt.Sprintf("descriptors: this process may open %d, for %d connections", limit.Cur, want),
-		fmt.Sprintf("ulimit -n %d, or LimitNOFILE=%d in the systemd unit", want+1024, want+1024),
+	if bad > 0 {
+		fmt.Fprintf(out, "\n%d of %d things want a look\n", bad, len(findings))
 	}
 }
 
-func sysctl(name string, want int) finding {
-	raw, err := os.ReadFile("/proc/sys/" + strings.ReplaceAll(name, ".", "/"))
+// settings looks for what is allowed and still not wise; what is wrong has ended the command before.
+func settings(cfg *config.Config) finding {
+	switch {
+	case cfg.Dev && !loopback(cfg.Listen):
+		return look("leave --dev out, or --listen 127.0.0.1:8080",
+			"config: dev is on and %s is open to other machines: there anybody may host", cfg.Listen)
+	case cfg.Admin != "" && !loopback(cfg.Admin):
+		return look("--admin 127.0.0.1:9090, or a firewall",
+			"config: the admin port %s is open to other machines; it has no authentication", cfg.Admin)
+	}
+	return fine("config: no fault")
+}
+
+func loopback(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
-		return finding{true, name + ": can't be read here", ""}
+		return false
 	}
-	have, _ := strconv.Atoi(strings.TrimSpace(string(raw)))
-	return finding{
-		have >= want, fmt.Sprintf("%s: %d (at least %d for large events)", name, have, want),
-		fmt.Sprintf("sysctl -w %s=%d", name, want),
-	}
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 func port(setting, addr string) finding {
 	if addr == "" {
-		return finding{true, setting + ": none", ""}
+		return fine("%s: none", setting)
 	}
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
-		return finding{
-			false, fmt.Sprintf("%s: %s can't be used: %v", setting, addr, err),
-			fmt.Sprintf("end what listens there (ss -ltnp), or choose another with --%s", setting),
-		}
+		return look(fmt.Sprintf("end what listens there (ss -ltnp), or choose another with --%s", setting),
+			"%s: %s can't be used: %v", setting, addr, err)
 	}
 	_ = l.Close()
-	return finding{true, fmt.Sprintf("%s: %s is free", setting, addr), ""}
+	return fine("%s: %s is free", setting, addr)
 }
 
 func storeOf(ctx context.Context, cfg *config.Config) finding {
 	_, path, _ := cfg.StoreKind()
 	if _, err := os.Stat(path); path != "" && os.IsNotExist(err) {
-		return finding{true, "store: " + cfg.Store + " does not exist yet; the first start makes it", ""}
+		return fine("store: %s does not exist yet; the first start makes it", cfg.Store)
 	}
 	store, err := app.OpenStore(ctx, cfg, true)
 	if err != nil {
-		return finding{false, "store: " + err.Error(), "see the message"}
+		return look("see the message", "store: %v", err)
 	}
 	defer func() { _ = store.Close() }()
 	if err := store.Check(ctx); err != nil {
-		return finding{false, "store: " + err.Error(), "see the message"}
+		return look("see the message", "store: %v", err)
 	}
-	return finding{true, "store: " + cfg.Store + " is sound", ""}
+	return fine("store: %s is sound", cfg.Store)
 }

@@ -51,12 +51,12 @@ type loopNow struct {
 }
 
 type shardNow struct {
-	Shard    int     `json:"shard"`
-	Waiting  int     `json:"waiting"`
-	Peak     int     `json:"peak"`
-	Rooms    int64   `json:"rooms"`
-	Members  int64   `json:"members"`
-	Commands int64   `json:"commands"`
+	Shard    int   `json:"shard"`
+	Waiting  int   `json:"waiting"`
+	Peak     int   `json:"peak"`
+	Rooms    int64 `json:"rooms"`
+	Members  int64 `json:"members"`
+	Commands int64 `json:"commands"`
 }
 
 type quantiles struct {
@@ -64,7 +64,9 @@ type quantiles struct {
 	P99 float64 `json:"p99"`
 }
 
-func quantilesOf(h *gateway.Histogram) quantiles { return quantiles{quantile(h, 0.5), quantile(h, 0.99)} }
+func quantilesOf(h *gateway.Histogram) quantiles {
+	return quantiles{quantile(h, 0.5), quantile(h, 0.99)}
+}
 
 func inspect(o *Options) *inspection {
 	v := &inspection{Ready: "ok", Loops: []loopNow{}, Shards: []shardNow{}}
