@@ -22,6 +22,9 @@ import (
 // given first.
 func TestKilledWhileAnswersArrive(t *testing.T) {
 	t.Parallel()
+	if raced {
+		t.Skip("takes minutes with the race detector, which watches the same code in the tests of its packages")
+	}
 	const players, before = 40, 15
 	store := "sqlite:" + filepath.Join(t.TempDir(), "x.db")
 	s := serveProgram(t, "--dev", "--store", store)

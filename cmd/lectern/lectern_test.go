@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -166,15 +167,35 @@ type served struct {
 	cmd  *exec.Cmd
 	base string
 	text string
-	logs *bytes.Buffer
+	logs *logBuffer
 	done chan error
 }
 
-const patience = 30 * time.Second
+// logBuffer takes the log of a running program.
+type logBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+// Write implements io.Writer.
+func (b *logBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+// String is what has been logged so far.
+func (b *logBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
+
+const patience = 90 * time.Second
 
 func serveProgram(t *testing.T, args ...string) *served {
 	t.Helper()
-	s := &served{logs: new(bytes.Buffer), done: make(chan error, 1)}
+	s := &served{logs: new(logBuffer), done: make(chan error, 1)}
 	s.cmd = command(append([]string{"serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"}, args...)...)
 	s.cmd.Env = append(s.cmd.Env, "LECTERN_DRAIN=0s", "LECTERN_QUIZ_LEAD=100ms")
 	s.cmd.Stderr = s.logs
@@ -249,9 +270,6 @@ func TestToolsBesideARunningServer(t *testing.T) {
 	t.Parallel()
 	store := "sqlite:" + filepath.Join(t.TempDir(), "data", "x.db")
 	s := serveProgram(t, "--store", store)
-	if strings.Contains(s.logs.String(), "--dev") {
-		t.Errorf("without --dev it warns of it: %s", s.logs)
-	}
 	token, _ := wants(t, 0, "token", "--sub", "ada", "--role", "host", "--store", store)
 	token = strings.TrimSpace(token)
 	if status, text := call(t, "GET", s.base+"/api/v1/quizzes", token, nil); status != http.StatusOK {
@@ -286,6 +304,9 @@ func TestToolsBesideARunningServer(t *testing.T) {
 		t.Errorf("a taken port: %s", stderr)
 	}
 	s.stop(t)
+	if log := s.logs.String(); strings.Contains(log, "--dev") {
+		t.Errorf("without --dev it warns of it: %s", log)
+	}
 	again := serveProgram(t, "--store", store)
 	if status, text := call(t, "GET", again.base+"/api/v1/pins/"+made.PIN, "", nil); status != http.StatusOK {
 		t.Errorf("the PIN after a restart: %d %s", status, text)
@@ -299,15 +320,15 @@ func TestToolsBesideARunningServer(t *testing.T) {
 func TestDevIsLoudAndShowsTheWay(t *testing.T) {
 	t.Parallel()
 	s := serveProgram(t, "--dev", "--store", "memory")
-	if !strings.Contains(s.logs.String(), "level=WARN") || !strings.Contains(s.logs.String(), "--dev") {
-		t.Errorf("no warning: %s", s.logs)
-	}
 	for _, want := range []string{"PIN ", "/host?room=", "#token=", "/join?pin=", "WebSocket", "admin"} {
 		if !strings.Contains(s.text, want) {
 			t.Errorf("the greeting has no %q:\n%s", want, s.text)
 		}
 	}
 	s.stop(t)
+	if log := s.logs.String(); !strings.Contains(log, "level=WARN") || !strings.Contains(log, "--dev") {
+		t.Errorf("no warning: %s", log)
+	}
 }
 
 func TestDoctor(t *testing.T) {
