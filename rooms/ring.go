@@ -82,14 +82,18 @@ func (r *ring) redact(id string, newer *wire.ChatMessage) {
 		} else {
 			m.Text, m.Mentions, m.Links, m.Reactions, m.Deleted = "", nil, nil, nil, true
 		}
+		r.bytes += len(m.Text) - len(old.Text)
 		o.Data = &m
 	}
 }
 
-// payloadBytes is the size of a published payload; the domains' own events are bounded by their number alone.
+// payloadBytes is the size of what members wrote; the domains' other events are small and bounded by their number alone.
 func payloadBytes(o effect.Output) int {
-	if raw, ok := o.Data.(json.RawMessage); ok {
-		return len(raw)
+	switch data := o.Data.(type) {
+	case json.RawMessage:
+		return len(data)
+	case *wire.ChatMessage:
+		return len(data.Text)
 	}
 	return 0
 }
