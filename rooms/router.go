@@ -67,10 +67,13 @@ func (s *Shard) run(ctx context.Context, now func() int64) {
 		clear(commands)
 		clear(signals)
 		commands, signals = s.inbox.take(commands, signals)
-		next := s.Drain(now(), commands, signals)
+		began := now()
+		next := s.Drain(began, commands, signals)
+		ended := now()
+		s.stats.busyMs.Add(ended - began) // whole milliseconds of short drains: right on average
 		wait := idleWait
 		if next != 0 {
-			wait = min(wait, max(0, time.Duration(next-now())*time.Millisecond))
+			wait = min(wait, max(0, time.Duration(next-ended)*time.Millisecond))
 		}
 		timer.Reset(wait)
 		select {

@@ -86,6 +86,7 @@ type Shard struct {
 
 type shardCounters struct {
 	rooms, members, commands, facts, outputs, refused, failed, panics atomic.Int64
+	busyMs                                                            atomic.Int64
 }
 
 // slot is a room's place in its shard: there from the first command on, before the room itself is loaded.

@@ -196,8 +196,9 @@ func (m machine) socketMemory(conns uint64) finding {
 		return fine("%s", what)
 	}
 	if each > 2*socketMinimum {
-		return look(fmt.Sprintf(`sysctl -w net.ipv4.tcp_rmem="%d %d %d" net.ipv4.tcp_wmem="%d %d %d"`, socketMinimum, read[1],
-			read[2], socketMinimum, write[1], write[2]), "%s", what)
+		advice := fmt.Sprintf(`sysctl -w net.ipv4.tcp_rmem="%d %d %d" net.ipv4.tcp_wmem="%d %d %d"`,
+			socketMinimum, read[1], read[2], socketMinimum, write[1], write[2])
+		return look(advice, "%s", what)
 	}
 	want := each*conns/page + 1
 	return look(fmt.Sprintf(`sysctl -w net.ipv4.tcp_mem="%d %d %d"`, want/2, want*3/4, want), "%s", what)
@@ -218,7 +219,8 @@ func (m machine) ioUring() finding {
 	if off, readErr := m.number("sys/kernel/io_uring_disabled"); readErr == nil && off > 0 {
 		return look("sysctl -w kernel.io_uring_disabled=0", "%s", what)
 	}
-	return look("allow io_uring_setup, io_uring_enter and io_uring_register in the container's seccomp profile", "%s", what)
+	return look("allow io_uring_setup, io_uring_enter and io_uring_register in the container's seccomp profile", "%s",
+		what)
 }
 
 func (m machine) synchronised() finding {

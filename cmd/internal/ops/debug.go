@@ -51,12 +51,13 @@ type loopNow struct {
 }
 
 type shardNow struct {
-	Shard    int   `json:"shard"`
-	Waiting  int   `json:"waiting"`
-	Peak     int   `json:"peak"`
-	Rooms    int64 `json:"rooms"`
-	Members  int64 `json:"members"`
-	Commands int64 `json:"commands"`
+	Shard    int     `json:"shard"`
+	Waiting  int     `json:"waiting"`
+	Peak     int     `json:"peak"`
+	Rooms    int64   `json:"rooms"`
+	Members  int64   `json:"members"`
+	Commands int64   `json:"commands"`
+	BusyS    float64 `json:"busySeconds"`
 }
 
 type quantiles struct {
@@ -82,7 +83,7 @@ func inspect(o *Options) *inspection {
 	}
 	for i, s := range o.Shards() {
 		v.Shards = append(v.Shards, shardNow{
-			i, s.InboxDepth, s.InboxPeak, s.Rooms, s.Members, s.Commands,
+			i, s.InboxDepth, s.InboxPeak, s.Rooms, s.Members, s.Commands, s.Busy.Seconds(),
 		})
 	}
 	v.Rooms.Loaded, v.Rooms.Members, v.Rooms.PINs = r.Rooms, r.Members, o.PINs()

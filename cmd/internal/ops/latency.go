@@ -17,7 +17,9 @@ var (
 
 	shardWaiting = desc("shard_commands_waiting", "Commands waiting, by shard.", "shard")
 	shardDone    = desc("shard_commands_total", "Commands carried out, by shard.", "shard")
-	shardRooms   = desc("shard_rooms", "Rooms in memory, by shard.", "shard")
+	shardBusy    = desc("shard_busy_seconds_total", "Time that a shard was at work; a second per second is its limit.",
+		"shard")
+	shardRooms = desc("shard_rooms", "Rooms in memory, by shard.", "shard")
 
 	commandTime = desc("command_duration_seconds", "From a command's arrival to its reply, durable where it must be; "+
 		"one in eight is measured.")
@@ -39,6 +41,7 @@ func (w work) Collect(out chan<- prometheus.Metric) {
 		gauge(out, shardWaiting, float64(s.InboxDepth), shard)
 		gauge(out, shardRooms, float64(s.Rooms), shard)
 		count(out, shardDone, float64(s.Commands), shard)
+		count(out, shardBusy, s.Busy.Seconds(), shard)
 	}
 	latency := w.o.Latency()
 	timing(out, commandTime, &latency.Commands)

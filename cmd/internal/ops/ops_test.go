@@ -35,7 +35,7 @@ func fakes() Options {
 		Journal: func() persist.Stats { return persist.Stats{QueueRecords: 4} },
 		PINs:    func() int { return 1 },
 		Ready:   func() error { return nil },
-		Loops:   func() []*netpoll.Loop { return nil },
+		Loops:   func() []*netpoll.Loop { return []*netpoll.Loop{new(netpoll.Loop)} },
 		Shards:  func() []rooms.ShardStats { return []rooms.ShardStats{{Rooms: 1}, {Rooms: 1, InboxDepth: 7}} },
 		Latency: func() gateway.Latency { return latency },
 	}
