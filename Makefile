@@ -5,7 +5,7 @@ DURATION ?= 10s
 RESULTS ?= bin/bench.ndjson
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test check format race invariants fuzz-smoke integration e2e js bench bench-peers soak clean
+.PHONY: help run build test check format race invariants fuzz-smoke integration e2e js bench bench-peers capacity soak clean
 
 help: ## the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -46,8 +46,11 @@ e2e: ## browsers against the real binary
 bench: build ## the load scenarios against a server of their own (CONNS, DURATION, RESULTS)
 	@bash .ci/bench.sh $(RESULTS) $(CONNS) $(DURATION) idle storm fanout echo chat quiz
 
-bench-peers: build ## the same load on Lectern and on a bare gnet server, in turns
-	go run ./bench/peers/compare -conns $(CONNS) -out $(RESULTS)
+bench-peers: build ## the same load on Lectern and on what else people use, in turns; writes docs/BENCHMARKS.md
+	go run ./bench/peers/run -commit $$(git rev-parse --short HEAD)
+
+capacity: ## a quiz of 1,000, 10,000 and 100,000 in one process on a simulated network, cost per phase
+	LECTERN_CAPACITY=1000,10000,100000 go test -count=1 -v -timeout 30m ./cmd/internal/capacity
 
 soak: build ## all scenarios mixed, for half an hour (CONNS)
 	@bash .ci/bench.sh $(RESULTS) $(CONNS) 30m mixed

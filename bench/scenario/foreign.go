@@ -5,8 +5,8 @@ import (
 	"strconv"
 )
 
-// socketioAdaptor speaks Socket.IO 5 over Engine.IO 4, on WebSocket from the start: "0" opens, "40" connects to the main
-// namespace, "42[id][...]" is an event, "43id[...]" its acknowledgement, "2" a ping and "3" its answer
+// socketioAdaptor speaks Socket.IO 5 over Engine.IO 4, on WebSocket from the start: "0" opens, "40" connects to the
+// main namespace, "42[id][...]" is an event, "43id[...]" its acknowledgement, "2" a ping and "3" its answer
 // (https://socket.io/docs/v4/engine-io-protocol, .../socket-io-protocol). The room is joined by the event "join" with
 // an acknowledgement, "m" is published to the room, "e" is acknowledged with what it brought.
 type socketioAdaptor struct{}

@@ -28,7 +28,7 @@ func main() {
 	var only, works string
 	cache, _ := os.UserCacheDir()
 	flag.StringVar(&c.lectern, "lectern", "bin/lectern", "Lectern's binary")
-	flag.StringVar(&c.cache, "cache", filepath.Join(cache, "lectern-bench-peers"), "where the peers are built and installed")
+	flag.StringVar(&c.cache, "cache", filepath.Join(cache, "lectern-bench-peers"), "where peers are built and installed")
 	flag.StringVar(&c.out, "out", "bench/results/peers.ndjson", "result file, replaced")
 	flag.StringVar(&c.page, "page", "docs/BENCHMARKS.md", "page made from the results; empty: none")
 	flag.StringVar(&c.from, "from", "", "only make the page, from this result file")
@@ -139,7 +139,7 @@ func oneLine(r *bench.Result) string {
 	if r.LatencyMS != nil {
 		p99 = r.LatencyMS.P99
 	}
-	return fmt.Sprintf("%.2f us, %.0f/s, p99 %.1f ms, connect %.0f us, %.0f B a connection, lost %d, drops %d, resends %d %v",
+	return fmt.Sprintf("%.2f us, %.0f/s, p99 %.1f ms, connect %.0f us, %.0f B each, lost %d, drops %d, resends %d %v",
 		r.Server.CPUUsPerDelivery, r.DeliveriesPerS, p99, r.Server.CPUUsPerConnect, r.Server.RSSMarginalBytes, r.Lost,
 		r.Kernel.BacklogDrops, r.Kernel.TCPResends, r.Errors)
 }

@@ -8,7 +8,9 @@ import (
 )
 
 // order is that of the page's rows.
-var order = []string{"lectern", "lectern-writes", "lectern-memory", "uws", "gnet", "nbio", "gws", "centrifuge", "ws", "socketio"}
+var order = []string{
+	"lectern", "lectern-writes", "lectern-memory", "uws", "gnet", "nbio", "gws", "centrifuge", "ws", "socketio",
+}
 
 // descriptions say what each server is.
 var descriptions = map[string]string{
@@ -59,16 +61,16 @@ func (c *comparison) writePage() error {
 	first := &c.lines[0]
 	p := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	p("# How Lectern compares\n")
-	p("Made by `make bench-peers` from `bench/results/peers.ndjson`; don't edit. %d rounds, all servers in turns in one run;", s.Rounds)
-	p("%d connections from one load generator on the same machine (%d CPUs, Linux %s, %s, %s).", first.Conns,
+	p("Made by `make bench-peers` from `bench/results/peers.ndjson`; don't edit. %d rounds, all servers in turns in", s.Rounds)
+	p("one run; %d connections from one load generator on the same machine (%d CPUs, Linux %s, %s, %s).", first.Conns,
 		first.Machine.CPUs, first.Machine.Kernel, first.Machine.Go, date(first.At))
-	p("Figures are medians; what a server costs is its process's CPU time, user and system, per unit of work, which a busy")
-	p("machine disturbs least. Latencies and rates hold the load generator's share of the machine.\n")
+	p("Figures are medians; what a server costs is its process's CPU time, user and system, per unit of work, which a")
+	p("busy machine disturbs least. Latencies and rates depend on the generator's share of the machine too.\n")
 	p("Messages are 128 bytes. Lectern runs as it would for a user: guests sign in, rooms with `seq` and resume, limits,")
-	p("metrics, and the journal in SQLite on disk: every published message is recorded there, and nobody sees it before it")
-	p("is durable. `lectern-memory` is the same with the journal in memory, so the difference to it is what durability costs;")
-	p("`lectern-writes` does without io_uring. None of the peers records, orders, or resumes anything by itself; they are")
-	p("written as their documentation advises (`bench/peers`):\n")
+	p("metrics, and the journal in SQLite on disk: every published message is recorded there, and nobody sees it before")
+	p("it is durable. `lectern-memory` has the journal in memory, so the difference to it is what durability costs;")
+	p("`lectern-writes` does without io_uring. None of the peers records, orders, or resumes anything by itself; they")
+	p("are written as their documentation advises (`bench/peers`):\n")
 	for _, name := range present(s) {
 		p("- %s: %s", name, descriptions[name])
 	}
@@ -203,8 +205,8 @@ func writeRatios(p func(string, ...any), s *summary) {
 
 func writeKernel(p func(string, ...any), s *summary) {
 	p("## What the kernel lost meanwhile\n")
-	p("Sums over all rounds: segments dropped on loopback because `net.core.netdev_max_backlog` was full, TCP's resends of")
-	p("them 200 ms later (they raise p99, and are not the server's doing), and messages that never came.\n")
+	p("Sums over all rounds: segments dropped on loopback because `net.core.netdev_max_backlog` was full, TCP's resends")
+	p("200 ms later (they raise p99, and are not the server's doing), and messages that never came.\n")
 	p("| server | workload | drops | resends | lost | failed runs |\n|---|---|---|---|---|---|")
 	for _, name := range present(s) {
 		for _, w := range sortedNames(s.Kernel[name]) {

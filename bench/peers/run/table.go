@@ -14,15 +14,17 @@ type measure struct {
 }
 
 var measures = []measure{
-	{"burst", "burst_cpu", "µs of CPU a delivery", func(l *line) float64 { return l.Result.Server.CPUUsPerDelivery }, false},
+	{"burst", "burst_cpu", "µs of CPU a delivery", cpu, false},
 	{"burst", "burst_rate", "deliveries/s", func(l *line) float64 { return l.DeliveriesPerS }, true},
-	{"single", "single_cpu", "µs of CPU a delivery", func(l *line) float64 { return l.Result.Server.CPUUsPerDelivery }, false},
-	{"single", "single_p99", "p99, ms", func(l *line) float64 { return p99(l) }, false},
-	{"echo", "echo_cpu", "µs of CPU a request", func(l *line) float64 { return l.Result.Server.CPUUsPerDelivery }, false},
-	{"echo", "echo_p99", "p99, ms", func(l *line) float64 { return p99(l) }, false},
+	{"single", "single_cpu", "µs of CPU a delivery", cpu, false},
+	{"single", "single_p99", "p99, ms", p99, false},
+	{"echo", "echo_cpu", "µs of CPU a request", cpu, false},
+	{"echo", "echo_p99", "p99, ms", p99, false},
 	{"idle", "connect_cpu", "µs of CPU a connect", func(l *line) float64 { return l.Result.Server.CPUUsPerConnect }, false},
 	{"idle", "memory", "bytes a member", func(l *line) float64 { return l.Result.Server.RSSPerConnBytes }, false},
 }
+
+func cpu(l *line) float64 { return l.Result.Server.CPUUsPerDelivery }
 
 func p99(l *line) float64 {
 	if l.LatencyMS == nil {

@@ -52,6 +52,10 @@ var directions = []direction{
 		may:    []string{"netpoll", wireWords, "rooms", "=persist", "cmd/internal/gateway", "cmd/internal/config"},
 	},
 	{folder: "cmd/internal/tidy"},
+	{
+		folder: "cmd/internal/capacity",
+		may:    []string{"netpoll", "protocol", "rooms", "persist", "cmd/internal/gateway", "bench/client"},
+	},
 	{folder: "cmd/internal/e2e", may: []string{"protocol", "bench/client"}},
 	{
 		folder: "cmd/internal/app",
@@ -116,6 +120,9 @@ func imports(t *Tree) []Violation {
 var dependencyHomes = map[string][]string{
 	"github.com/panjf2000/gnet":               {"netpoll", "bench/peers"},
 	"github.com/gobwas/ws":                    {"protocol/ws", "bench/peers"},
+	"github.com/lxzan/gws":                    {"bench/peers/gopeers"}, // a module of its own
+	"github.com/lesismal/nbio":                {"bench/peers/gopeers"},
+	"github.com/centrifugal/centrifuge":       {"bench/peers/gopeers"},
 	"github.com/bytedance/sonic":              {"protocol/native"},
 	"github.com/klauspost/compress":           {"protocol/ws"},
 	"golang.org/x/sys":                        {"netpoll", "bench", "persist/sqlite", "cmd"},
