@@ -60,7 +60,8 @@ type Config struct {
 	// io_uring where it works. Everything else is written.
 	IO IO
 	// UringConnsMin is how many connections must have something to send at the end of a turn for io_uring to be used.
-	// Default 8: below that a submission is hardly cheaper than the writes.
+	// The same number of reads in a round of the poller makes them share a turn. Default 8: below that a submission is
+	// hardly cheaper than the writes.
 	UringConnsMin int
 	// SlowConsumerFrame returns the bytes to send, best effort, before a connection is closed with
 	// ReasonSlowConsumer; nil for none. Called on the loop's goroutine; the bytes are copied.

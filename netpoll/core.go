@@ -24,8 +24,9 @@ type Handler interface {
 	Data(c *Conn, in []byte)
 	// Task delivers what Loop.Post was given, strictly in the order of the posts.
 	Task(l *Loop, task any)
-	// TurnEnded is called after each readable callback, after each batch of tasks and timers, and again after
-	// connections were closed, each time before what was sent is flushed: the place to hand batches on.
+	// TurnEnded is called after each readable callback (after several, when many connections are ready at once), after
+	// each batch of tasks and timers, and again after connections were closed, each time before what was sent is
+	// flushed: the place to hand batches on.
 	TurnEnded(l *Loop)
 	// Timer is called when a timer of the connection fires.
 	Timer(c *Conn, kind TimerKind)
@@ -151,6 +152,10 @@ func (p *Port) Data(c *Conn, in []byte) {
 	l.begin()
 	l.count.bytesIn.Add(uint64(len(in)))
 	l.callData(c, in)
+	if l.postpone() {
+		l.depth--
+		return
+	}
 	l.end()
 }
 

@@ -59,6 +59,9 @@ type Loop struct {
 	blocked   []*Conn
 	wide      wideState
 	pace      pace
+	busy      bool      // reads share a turn
+	reads     uint64    // readable callbacks so far
+	held      int       // readable callbacks since the wake-up that will end their turn was asked for
 	iov       [][]byte  // scratch for one connection's write, filled anew for each
 	queues    [][]entry // empty queues for outboxes
 
@@ -117,11 +120,38 @@ func (l *Loop) postCommand(run command) bool {
 	return true
 }
 
-// wake makes the loop take a turn. Any goroutine.
-func (l *Loop) wake() {
+// wake makes the loop take a turn, and reports false when it has stopped. Any goroutine.
+func (l *Loop) wake() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.wakeLocked()
+	return !l.shut
+}
+
+// When reads share a turn.
+const (
+	readsPerProbe = 64  // one read in so many waits, on a loop that is not busy, to see whether others come
+	readsPerTurn  = 256 // reads in one turn at most
+)
+
+// postpone reports whether the turn goes on after this readable callback, because other connections have something to
+// read too: what the handler sends and posts for all of them then leaves together. The end of the turn is a wake-up
+// behind the sockets that are ready now; whether Config.UringConnsMin of them were served before it comes back says
+// whether to go on so. A
+// loop that is not busy tries that now and then, and ends its turn with the callback otherwise, which is faster.
+func (l *Loop) postpone() bool {
+	if l.depth > 1 || l.full || len(l.closing) > 0 {
+		return false
+	}
+	l.reads++
+	if !l.busy && l.held == 0 && l.reads%readsPerProbe != 1 {
+		return false
+	}
+	if l.held == 0 && !l.wake() { // whenever something is held, a wake-up is on its way
+		return false
+	}
+	l.held++
+	return l.held%readsPerTurn != 0
 }
 
 // wakeLocked calls the driver under the lock on purpose: once Shut has returned no wake can still be on its way to an
@@ -138,6 +168,7 @@ func (l *Loop) wakeLocked() {
 // that is awake; if anything is left the loop wakes itself and lets the poller look at its sockets first.
 func (l *Loop) turn() {
 	l.begin()
+	l.busy, l.held = l.held >= l.core.cfg.UringConnsMin, 0
 	if l.timersDue.Swap(false) {
 		l.wakeTick = 0
 		l.wheel.Advance(l.tickAt(l.Now()), l.fire)

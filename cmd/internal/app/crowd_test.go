@@ -97,6 +97,7 @@ func newHall(t *testing.T, s *server, room string, n int) *hall {
 		go h.watch(c)
 	}
 	h.host.join(room, wire.JoinData{})
+	_ = h.host.SetDeadline(time.Now().Add(4 * patience))
 	return h
 }
 
@@ -216,6 +217,7 @@ func stalledMembers(t *testing.T, members, stalled int) {
 	flood := s.dial("/ws?guest=Flood")
 	s.spectators(t, stalled, 4096, "hall", "flood") // nobody reads for them from here on
 	flood.join("flood", wire.JoinData{})
+	_ = flood.SetDeadline(time.Now().Add(4 * patience))
 	for n := range rounds {
 		h.say(t, n)
 	}
