@@ -3,7 +3,8 @@
 # end when any step failed.
 #
 # Installed where missing: gcc (for -race), Node with npm, and Chromium from Debian's packages; gofumpt and golangci-lint by
-# Go; typescript and playwright-core by npm. All but Debian's packages go to a cache folder outside the tree.
+# Go; typescript and playwright-core by npm; promtool, taken out of Debian's package prometheus. All but Debian's
+# packages go to a cache folder outside the tree.
 # The stores that are there (SQLite, memory) need no server. PostgreSQL and Redis are to be started here, as private
 # instances on free ports, when there are stores for them.
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -15,6 +16,7 @@ tools() {
     browser >/dev/null
     gofumpt >/dev/null
     golangci >/dev/null
+    prometheus_tool
     echo "Go $(go env GOVERSION), Node $(node --version), tools in $cache"
 }
 
