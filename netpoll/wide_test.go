@@ -98,7 +98,7 @@ func TestFewConnectionsAreWritten(t *testing.T) {
 	}
 }
 
-// Each loop's ring and its mappings are given back when the server stops, and also when the start fails.
+// Each loop has a ring, and it is given back when the server stops.
 func TestRingsAreClosed(t *testing.T) {
 	if err := netpoll.UringUsable(); err != nil {
 		t.Skip("io_uring can't be used here: ", err)
