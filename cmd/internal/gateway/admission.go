@@ -21,7 +21,8 @@ func (m *member) retryAfter() time.Duration {
 }
 
 // turnAway answers an upgrade that came when the server has more to take up than it may: with 503 and Retry-After,
-// before its token is looked at. A browser's page can't read that, so a page gets a WebSocket that closes at once with 4102.
+// before its token is looked at. A browser's page can't read that, so a page gets a WebSocket that closes at once with
+// 4102.
 func (m *member) turnAway(req *http1.Request) session.Verdict {
 	m.gw.counters.turnedAway.Add(1)
 	if req.Headers.Get("Origin") == "" {
