@@ -50,7 +50,8 @@ bench-peers: build ## the same load on Lectern and on what else people use, in t
 	go run ./bench/peers/run -commit $$(git rev-parse --short HEAD)
 
 capacity: ## a quiz of 1,000, 10,000 and 100,000 in one process on a simulated network, cost per phase
-	LECTERN_CAPACITY=1000,10000,100000 go test -count=1 -v -timeout 30m ./cmd/internal/capacity
+	LECTERN_CAPACITY=1000,10000,100000 LECTERN_CAPACITY_OUT=$(CURDIR)/bench/results/capacity.ndjson \
+		go test -count=1 -v -timeout 30m ./cmd/internal/capacity
 
 soak: build ## all scenarios mixed, for half an hour (CONNS)
 	@bash .ci/bench.sh $(RESULTS) $(CONNS) 30m mixed

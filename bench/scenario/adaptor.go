@@ -83,8 +83,8 @@ func (lecternAdaptor) appendPublish(dst []byte, room string, id uint64, text []b
 	return append(dst, `"}}`...)
 }
 
-// rawAdaptor speaks to the bare prototype and the simple peers: the room is in the path, a text frame that begins with P
-// goes to everybody, one that begins with E comes back.
+// rawAdaptor speaks to the bare prototype and the simple peers: the room is in the path, a text frame that begins with
+// P goes to everybody, one that begins with E comes back.
 type rawAdaptor struct{}
 
 func (rawAdaptor) subprotocol() string { return "" }

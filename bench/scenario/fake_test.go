@@ -186,6 +186,8 @@ func (c *fakeConn) Message(_ bool, payload []byte) bool {
 		r := c.s.room(m.Room)
 		r.members = append(r.members, c)
 		c.ok(m, `{"epoch":"e","seq":0,"recovered":false}`)
+	case "room:presence":
+		c.ok(m, `{"count":1}`)
 	case "room:publish":
 		var d struct {
 			Event   string

@@ -76,7 +76,7 @@ func (p *quizPlay) asked(m *member, st *quizState, f *client.Fields, now int64) 
 	p.question.Record(sinceServer(f.TS, now))
 	opens := client.FromUnixMillis(int64(client.UintMember(f.Data, "opensAt"))) + answerMargin
 	window := int(p.w.f.opt.Quiz.Window)
-	m.conn.After(max(opens, now)+int64(p.w.engine.Random(1<<30))*int64(window)>>30, timerAnswer)
+	m.conn.After(max(opens, now)+int64(p.w.engine.Random(1<<20))*int64(window)>>20, timerAnswer)
 }
 
 // sinceServer is the time since a server's timestamp on the same machine's clock, in nanoseconds.

@@ -209,3 +209,14 @@ func TestLettersAreTheirOwnInverse(t *testing.T) {
 		}
 	}
 }
+
+func TestMixedCountsEveryPart(t *testing.T) {
+	res := perform(t, startFake(t), Options{
+		Scenario: "mixed", Conns: 40, Rooms: 4, Rate: 20, Engines: 2,
+		Quiz: QuizOptions{Questions: 2, TimeLimit: time.Second, Window: 300 * time.Millisecond},
+	})
+	clean(t, res)
+	if q := res.Quiz; q == nil || q.Participants != 10 || q.Ranks.Delivered != 20 || res.Delivered <= 60 {
+		t.Fatalf("%+v, %d delivered", q, res.Delivered)
+	}
+}

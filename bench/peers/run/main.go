@@ -62,11 +62,12 @@ type comparison struct {
 	duration                                time.Duration
 	dir                                     string
 	lines                                   []line
+	sum                                     *summary
 }
 
 // line is one run in the result file.
 type line struct {
-	Server   string `json:"server"`
+	Peer     string `json:"peer"`
 	Workload string `json:"workload"`
 	Round    int    `json:"round"`
 	Failed   string `json:"failed,omitempty"`
@@ -108,8 +109,8 @@ func (c *comparison) main(ctx context.Context) error {
 			}
 		}
 	}
-	sum := summarize(c.lines)
-	if err := appendJSON(c.out, sum); err != nil {
+	c.sum = summarize(c.lines)
+	if err := appendJSON(c.out, c.sum); err != nil {
 		return err
 	}
 	return c.writePage()
@@ -117,7 +118,7 @@ func (c *comparison) main(ctx context.Context) error {
 
 // one performs and records a run; only the end of ctx and a result file that can't be written are errors.
 func (c *comparison) one(ctx context.Context, s *server, w workload, round int) error {
-	l := line{Server: s.name, Workload: w.name, Round: round}
+	l := line{Peer: s.name, Workload: w.name, Round: round}
 	result, err := c.perform(ctx, s, w)
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -216,11 +217,15 @@ func (c *comparison) read(path string) error {
 		if err := json.Unmarshal([]byte(row), &l); err != nil {
 			return fmt.Errorf("%s: %w", path, err)
 		}
-		if l.Server != "" {
+		if l.Peer != "" {
 			c.lines = append(c.lines, l)
 		}
 	}
-	return nil
+	c.sum = summarize(c.lines)
+	if strings.Contains(string(text), `{"summary":`) {
+		return nil
+	}
+	return appendJSON(path, c.sum) // a run that was broken off
 }
 
 func freeAddr() (string, error) {

@@ -28,9 +28,9 @@ var descriptions = map[string]string{
 
 // titles are the columns, measure by measure.
 var titles = map[string]string{
-	"burst_cpu": "ten waiting: µs a delivery", "burst_rate": "deliveries/s there",
-	"single_cpu": "one at a time: µs a delivery", "single_p99": "p99 there, ms",
-	"echo_cpu": "request: µs", "echo_p99": "p99 there, ms",
+	"burst_cpu": "ten waiting: µs a delivery", "burst_rate": "ten waiting: deliveries/s",
+	"single_cpu": "one at a time: µs a delivery", "single_p99": "one at a time: p99, ms",
+	"echo_cpu": "request: µs", "echo_p99": "request: p99, ms",
 	"connect_cpu": "connect and join: µs", "memory": "idle member: bytes",
 }
 
@@ -53,16 +53,18 @@ var targets = []target{
 }
 
 func (c *comparison) writePage() error {
-	if c.page == "" || len(c.lines) == 0 {
+	if c.page == "" || len(c.lines) == 0 || c.sum == nil {
 		return nil
 	}
 	var b strings.Builder
-	s := summarize(c.lines)
+	s := c.sum
 	first := &c.lines[0]
 	p := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	p("# How Lectern compares\n")
-	p("Made by `make bench-peers` from `bench/results/peers.ndjson`; don't edit. %d rounds, all servers in turns in", s.Rounds)
-	p("one run; %d connections from one load generator on the same machine (%d CPUs, Linux %s, %s, %s).", first.Conns,
+	p("Made by `make bench-peers` from `bench/results/peers.ndjson`; don't edit. %d rounds, all servers in",
+		s.Rounds)
+	p("turns in one run; %d connections from one load generator on the same machine (%d CPUs,\nLinux %s, %s, %s).",
+		first.Conns,
 		first.Machine.CPUs, first.Machine.Kernel, first.Machine.Go, date(first.At))
 	p("Figures are medians; what a server costs is its process's CPU time, user and system, per unit of work, which a")
 	p("busy machine disturbs least. Latencies and rates depend on the generator's share of the machine too.\n")
@@ -75,6 +77,7 @@ func (c *comparison) writePage() error {
 		p("- %s: %s", name, descriptions[name])
 	}
 	p("")
+	p("Memory is what each member of the second half adds to the process that holds the first half.\n")
 	writeFigures(p, s)
 	writeTargets(p, s)
 	writeLosses(p, s)
@@ -206,13 +209,16 @@ func writeRatios(p func(string, ...any), s *summary) {
 func writeKernel(p func(string, ...any), s *summary) {
 	p("## What the kernel lost meanwhile\n")
 	p("Sums over all rounds: segments dropped on loopback because `net.core.netdev_max_backlog` was full, TCP's resends")
-	p("200 ms later (they raise p99, and are not the server's doing), and messages that never came.\n")
-	p("| server | workload | drops | resends | lost | failed runs |\n|---|---|---|---|---|---|")
+	p("200 ms later (they raise p99, and are not the server's doing), messages that never came, and runs in which the")
+	p("load generator was busy for over 90 %% of the time: their rates and latencies are a lower bound for the server,")
+	p("their CPU figures stand.\n")
+	p("| server | workload | drops | resends | lost | generator busy | failed runs |\n|---|---|---|---|---|---|---|")
 	for _, name := range present(s) {
 		for _, w := range sortedNames(s.Kernel[name]) {
 			k := s.Kernel[name][w]
 			if k != (kernel{}) {
-				p("| %s | %s | %d | %d | %d | %d |", name, w, k.BacklogDrops, k.TCPResends, k.Lost, k.Failed)
+				p("| %s | %s | %d | %d | %d | %d | %d |", name, w, k.BacklogDrops, k.TCPResends, k.Lost, k.Bottleneck,
+					k.Failed)
 			}
 		}
 	}

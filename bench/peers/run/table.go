@@ -20,11 +20,16 @@ var measures = []measure{
 	{"single", "single_p99", "p99, ms", p99, false},
 	{"echo", "echo_cpu", "µs of CPU a request", cpu, false},
 	{"echo", "echo_p99", "p99, ms", p99, false},
-	{"idle", "connect_cpu", "µs of CPU a connect", func(l *line) float64 { return l.Result.Server.CPUUsPerConnect }, false},
-	{"idle", "memory", "bytes a member", func(l *line) float64 { return l.Result.Server.RSSPerConnBytes }, false},
+	{"idle", "connect_cpu", "µs of CPU a connect", connectCPU, false},
+	{"idle", "memory", "bytes a member", marginal, false},
 }
 
-func cpu(l *line) float64 { return l.Result.Server.CPUUsPerDelivery }
+func cpu(l *line) float64 { return l.Server.CPUUsPerDelivery }
+
+// marginal is what each member of the second half added: room that a process has from its start does not flatter it.
+func marginal(l *line) float64 { return l.Server.RSSMarginalBytes }
+
+func connectCPU(l *line) float64 { return l.Server.CPUUsPerConnect }
 
 func p99(l *line) float64 {
 	if l.LatencyMS == nil {
@@ -56,6 +61,7 @@ type kernel struct {
 	TCPResends   int64 `json:"tcp_resends"`
 	Lost         int64 `json:"lost"`
 	Failed       int   `json:"failed,omitempty"`
+	Bottleneck   int   `json:"generator_bottleneck,omitempty"` // runs in which the generator was the limit
 }
 
 func summarize(lines []line) *summary {
@@ -70,12 +76,12 @@ func summarize(lines []line) *summary {
 		l := &lines[i]
 		s.Rounds = max(s.Rounds, l.Round)
 		s.addKernel(l)
-		if l.Failed != "" || l.Result.Server == nil {
+		if l.Failed != "" || l.Server == nil {
 			continue
 		}
 		for _, m := range measures {
 			if v := m.of(l); m.workload == l.Workload && v > 0 {
-				values[at{m.name, l.Server, l.Round}] = v
+				values[at{m.name, l.Peer, l.Round}] = v
 			}
 		}
 	}
@@ -93,17 +99,20 @@ func summarize(lines []line) *summary {
 }
 
 func (s *summary) addKernel(l *line) {
-	if s.Kernel[l.Server] == nil {
-		s.Kernel[l.Server] = map[string]kernel{}
+	if s.Kernel[l.Peer] == nil {
+		s.Kernel[l.Peer] = map[string]kernel{}
 	}
-	k := s.Kernel[l.Server][l.Workload]
+	k := s.Kernel[l.Peer][l.Workload]
 	k.BacklogDrops += l.Kernel.BacklogDrops
 	k.TCPResends += l.Kernel.TCPResends
 	k.Lost += l.Lost
+	if l.Generator.Bottleneck {
+		k.Bottleneck++
+	}
 	if l.Failed != "" {
 		k.Failed++
 	}
-	s.Kernel[l.Server][l.Workload] = k
+	s.Kernel[l.Peer][l.Workload] = k
 }
 
 func fill(to map[string]map[string]spread, from map[[2]string][]float64) {

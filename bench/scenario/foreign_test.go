@@ -1,0 +1,45 @@
+package scenario
+
+import (
+	"slices"
+	"testing"
+)
+
+// texts records what an adaptor finds in frames.
+type texts struct {
+	noPlay
+	got []string
+}
+
+func (t *texts) text(_ *member, payload []byte, _ int64) { t.got = append(t.got, string(payload)) }
+
+func TestForeignFramesHoldTheTexts(t *testing.T) {
+	for name, c := range map[string]struct {
+		ad     adaptor
+		frames []string
+		want   []string
+		faults int64
+	}{
+		"socketio": {
+			socketioAdaptor{}, []string{`42["m","P1"]`, `431["E17"]`, `42["other","x"]`, `41`},
+			[]string{"P1", "E17"}, 1,
+		},
+		"centrifuge": {
+			centrifugeAdaptor{},
+			[]string{
+				`{"push":{"channel":"r","pub":{"data":"P1"}}}` + "\n" + `{"push":{"channel":"r","pub":{"data":"P2"}}}`,
+				`{"id":3,"publish":{}}`, `{"id":4,"rpc":{"data":"E17"}}`, `{"id":5,"error":{"code":103,"message":"no"}}`,
+			},
+			[]string{"P1", "P2", "E17"}, 1,
+		},
+	} {
+		play := &texts{}
+		w := &worker{f: &fleet{}, play: play, errors: map[string]int64{}}
+		for _, frame := range c.frames {
+			c.ad.read(w, &member{state: memberReady}, []byte(frame), 0)
+		}
+		if !slices.Equal(play.got, c.want) || w.f.nErrors.Load() != c.faults {
+			t.Errorf("%s: %q, %v", name, play.got, w.errors)
+		}
+	}
+}
