@@ -72,12 +72,14 @@ func TestDoctorFindsNothingOnAGoodMachine(t *testing.T) {
 	}
 }
 
-func TestDoctorNamesWhatLiftsEachLimit(t *testing.T) {
-	t.Parallel()
-	for name, c := range map[string]struct {
-		spoil  func(t *testing.T, m *machine, cfg *config.Config)
-		advice string
-	}{
+// spoiled is one thing that stands in the way, and a part of the advice against it.
+type spoiled struct {
+	spoil  func(t *testing.T, m *machine, cfg *config.Config)
+	advice string
+}
+
+func spoilers() map[string]spoiled {
+	return map[string]spoiled{
 		"few descriptors": {func(_ *testing.T, m *machine, _ *config.Config) {
 			m.limits = func() (uint64, uint64, error) { return 1024, 1 << 20, nil }
 		}, "ulimit -n 61024, or LimitNOFILE=61024"},
@@ -128,7 +130,12 @@ func TestDoctorNamesWhatLiftsEachLimit(t *testing.T) {
 		}, "leave --dev out"},
 		"open profiles": {func(_ *testing.T, _ *machine, cfg *config.Config) { cfg.Admin = ":0" }, "--admin 127.0.0.1:9090"},
 		"a bad address": {func(_ *testing.T, _ *machine, cfg *config.Config) { cfg.Listen = "127.0.0.1:99999" }, "--listen"},
-	} {
+	}
+}
+
+func TestDoctorNamesWhatLiftsEachLimit(t *testing.T) {
+	t.Parallel()
+	for name, c := range spoilers() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			m, cfg := goodMachine(t), quietConfig()

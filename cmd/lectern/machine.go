@@ -190,8 +190,8 @@ func (m machine) socketMemory(conns uint64) finding {
 	}
 	page := uint64(os.Getpagesize())
 	each, all := read[0]+write[0], pages[2]*page
-	what := fmt.Sprintf("net.ipv4.tcp_rmem and tcp_wmem: %d bytes a connection at least, %d MiB for %d; tcp_mem allows %d "+
-		"MiB", each, each*conns>>20, conns, all>>20)
+	what := fmt.Sprintf("net.ipv4.tcp_rmem and tcp_wmem: %d bytes a connection at least, %d MiB for %d; tcp_mem allows "+
+		"%d MiB", each, each*conns>>20, conns, all>>20)
 	if each*conns <= all {
 		return fine("%s", what)
 	}
