@@ -3,6 +3,7 @@
 CONNS ?= 1000
 DURATION ?= 10s
 RESULTS ?= bin/bench.ndjson
+GUEST ?= ../shared/tools/guest/run.sh
 
 .DEFAULT_GOAL := help
 .PHONY: help run build test check format race invariants fuzz-smoke integration e2e js bench bench-peers capacity soak clean
@@ -49,9 +50,10 @@ bench: build ## the load scenarios against a server of their own (CONNS, DURATIO
 bench-peers: build ## the same load on Lectern and on what else people use, in turns; writes docs/BENCHMARKS.md
 	go run ./bench/peers/run -commit $$(git rev-parse --short HEAD)
 
-capacity: ## a quiz of 1,000, 10,000 and 100,000 in one process on a simulated network, cost per phase
+capacity: ## a quiz of up to 100,000 on a simulated network; 100,000 sockets where a guest kernel can be booted
 	LECTERN_CAPACITY=1000,10000,100000 LECTERN_CAPACITY_OUT=$(CURDIR)/bench/results/capacity.ndjson \
 		go test -count=1 -v -timeout 30m ./cmd/internal/capacity
+	sh cmd/internal/capacity/guest.sh $(GUEST)
 
 soak: build ## all scenarios mixed, for half an hour (CONNS)
 	@bash .ci/bench.sh $(RESULTS) $(CONNS) 30m mixed

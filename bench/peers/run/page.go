@@ -83,6 +83,7 @@ func (c *comparison) writePage() error {
 	writeLosses(p, s)
 	writeRatios(p, s)
 	writeKernel(p, s)
+	writeCapacity(p)
 	p("## Repeat it\n")
 	p("```\nmake bench-peers        # needs Go; with Node and npm also the servers on Node; about ten minutes\n```\n")
 	p("`go run ./bench/peers/run -only lectern,uws -workloads single -rounds 5` looks closer at one thing.")

@@ -135,3 +135,5 @@ func digits(v float64) float64 {
 }
 
 func sortedNames[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+
+func sizes[V any](m map[int]V) []int { return slices.Sorted(maps.Keys(m)) }
