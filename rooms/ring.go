@@ -87,7 +87,8 @@ func (r *ring) redact(id string, newer *wire.ChatMessage) {
 	}
 }
 
-// payloadBytes is the size of what members wrote; the domains' other events are small and bounded by their number alone.
+// payloadBytes is the size of what members wrote; the domains' other events are small and bounded by their number
+// alone.
 func payloadBytes(o effect.Output) int {
 	switch data := o.Data.(type) {
 	case json.RawMessage:

@@ -8,7 +8,8 @@ import (
 	"lectern/rooms/effect"
 )
 
-// TestRingBoundsWhatMembersWrote: chat messages count towards the ring's bytes, so that a resume fits into an outbox, and
+// TestRingBoundsWhatMembersWrote: chat messages count towards the ring's bytes, so that a resume fits into an outbox,
+// and
 // taking a text out gives its bytes back.
 func TestRingBoundsWhatMembersWrote(t *testing.T) {
 	var r ring
