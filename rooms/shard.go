@@ -81,6 +81,9 @@ type Shard struct {
 	heldCount int
 	nextSweep int64
 
+	lastLogged int64 // when a failed commit was last logged
+	unlogged   int   // failed commits since
+
 	stats shardCounters
 }
 
@@ -99,7 +102,8 @@ type slot struct {
 	mustReload bool
 	failed     bool   // only while Shard.lose runs
 	saidSeq    uint64 // of the last event that has left for the loops
-	notBefore  int64  // no tick earlier than this: the last one panicked
+	notBefore  int64  // no tick earlier than this: the last one panicked, or could not be stored
+	failures   int    // commits in a row that failed
 	deadline   int64
 	heapIndex  int // in deadlines; -1: not there
 	emptySince int64
@@ -146,7 +150,7 @@ func (s *Shard) Drain(now int64, commands []Command, signals []any) int64 {
 	}
 	s.tick(now)
 	s.sweep(now)
-	s.commit()
+	s.commit(now)
 	s.flush()
 	if cap(s.effects.Outputs) > spareMax { // a rank for each of 100,000: not to be kept for ever
 		s.effects = effect.Effects{}

@@ -46,7 +46,7 @@ func (s *Shard) openBatch() *heldBatch {
 }
 
 // commit ends the drain: its records go to the journal in one call, its outputs behind them.
-func (s *Shard) commit() {
+func (s *Shard) commit(now int64) {
 	b := s.batch
 	if b == nil {
 		return
@@ -59,7 +59,7 @@ func (s *Shard) commit() {
 		records := s.records
 		s.records = nil // the journal's now
 		if err := s.ports.Journal.Append(records, func(err error) { s.inbox.signalWith(committed{b, err}) }); err != nil {
-			s.onCommitted(committed{b, err})
+			s.onCommitted(now, committed{b, err})
 		}
 	}
 	s.release()
@@ -71,16 +71,17 @@ type committed struct {
 	err   error
 }
 
-func (s *Shard) onCommitted(c committed) {
+func (s *Shard) onCommitted(now int64, c committed) {
 	c.batch.settled = true
 	for _, sl := range c.batch.touched {
 		sl.appends--
 	}
 	if c.err != nil {
 		s.stats.failed.Add(1)
-		s.ports.Logger.Error("records could not be made durable; their rooms are restarted from what is", "err", c.err)
+		s.logFailure(now, c.err)
 		for _, sl := range c.batch.touched {
 			sl.failed = true
+			sl.backOff(now)
 		}
 		s.lose(c.batch)
 		for _, sl := range c.batch.touched {
@@ -89,10 +90,39 @@ func (s *Shard) onCommitted(c committed) {
 		}
 	}
 	for _, sl := range c.batch.touched {
+		if c.err == nil && sl.failures > 0 {
+			sl.failures, sl.notBefore = 0, 0
+			if !sl.loading && !sl.mustReload {
+				s.reschedule(now, sl)
+			}
+		}
 		if sl.mustReload && sl.appends == 0 {
 			s.load(sl)
 		}
 	}
+}
+
+// logFailure reports a failed commit; while one follows another, once in a while and with their number.
+func (s *Shard) logFailure(now int64, err error) {
+	s.unlogged++
+	if now >= s.lastLogged && now < s.lastLogged+failureLogEveryMs {
+		return
+	}
+	s.ports.Logger.Error("records could not be made durable; their rooms are restarted from what is",
+		"err", err, "failures", s.unlogged)
+	s.lastLogged, s.unlogged = now, 0
+}
+
+const (
+	failureLogEveryMs = 10_000
+	tickRetryMaxMs    = 30_000
+)
+
+// backOff makes the room's clock stand still for a while, the longer the more often in a row its records were not
+// stored: what was due is due again as soon as the room is rebuilt.
+func (sl *slot) backOff(now int64) {
+	sl.notBefore = now + min(int64(tickRetryMs)<<sl.failures, tickRetryMaxMs)
+	sl.failures = min(sl.failures+1, 5) // 32 s and more is the most anyway
 }
 
 // lose marks what the failed rooms said from a batch on: it was made from facts that are no more. What they said
@@ -194,7 +224,7 @@ func (s *Shard) onDelivered(d delivered) {
 func (s *Shard) onSignal(now int64, sig any) {
 	switch sig := sig.(type) {
 	case committed:
-		s.onCommitted(sig)
+		s.onCommitted(now, sig)
 		s.release()
 	case delivered:
 		s.onDelivered(sig)

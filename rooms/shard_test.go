@@ -597,3 +597,47 @@ func TestParticipantsSurviveARebuild(t *testing.T) {
 		t.Fatalf("%d ranks", n)
 	}
 }
+
+// What is due while nothing can be stored must not be tried again and again without a pause.
+func TestTickThatCannotBeStoredWaits(t *testing.T) {
+	w := newWorld(t, ShardConfig{}, &Config{})
+	w.journal.auto = true
+	w.game("g")
+	w.do(joinCmd("g", hostConn), joinCmd("g", 1), hostCmd("g", wire.OpQuizStart))
+	w.journal.auto = false
+	w.now += 20_000 // the question is over
+	before := w.journal.appends
+	fail := func(rounds int) {
+		for range rounds {
+			w.drain()
+			for len(w.journal.waiting) > 0 {
+				w.journal.commitOne(errTest)
+			}
+			for w.loader.Work() {
+			}
+		}
+	}
+	fail(100)
+	if n := w.journal.appends - before; n != 1 {
+		t.Fatalf("%d appends while the clock stood still", n)
+	}
+	if w.next != w.now+tickRetryMs {
+		t.Fatalf("the next try is after %d ms", w.next-w.now)
+	}
+	for range 300 {
+		w.now += 1000
+		fail(3)
+	}
+	if n := w.journal.appends - before; n < 10 || n > 20 {
+		t.Fatalf("%d appends in five minutes", n)
+	}
+	w.took()
+	w.now += tickRetryMaxMs
+	w.commit()
+	if n := len(events(w.took(), wire.EvQuizResults)); n != 1 {
+		t.Fatalf("%d results once the store was back", n)
+	}
+	if sl := w.shard.slots["g"]; sl.failures != 0 || sl.notBefore != 0 {
+		t.Fatal("the room still waits")
+	}
+}
