@@ -122,22 +122,16 @@ func (j *Journal) signal() {
 	}
 }
 
-// Load implements rooms.Journal. A room that had failed may go on from the index after the last one visited.
+// Load implements rooms.Journal. Afterwards nothing is held against a room that had failed, whether it could be read or
+// not: who loads it has nothing of it on the way any more and goes on from what was visited, and a record that were late
+// all the same would leave a gap, which the store refuses. Otherwise a room that nobody comes back to would count as
+// failed for ever.
 func (j *Journal) Load(room string, visit func(rooms.Record) error) error {
-	var last uint64
-	err := j.store.ReadRoom(context.Background(), room, func(r rooms.Record) error {
-		last = r.Index
-		return visit(r)
-	})
-	if err != nil {
-		return err
-	}
+	err := j.store.ReadRoom(context.Background(), room, visit)
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if _, ok := j.failed[room]; ok {
-		j.failed[room] = last + 1
-	}
-	return nil
+	delete(j.failed, room)
+	return err
 }
 
 // LiveRooms implements rooms.Journal.

@@ -279,6 +279,40 @@ func TestLoadAfterLostCommit(t *testing.T) {
 	h.want("a2 ok")
 }
 
+// TestLoadForgetsTheFailure: a room that is read again, or can't be, is not failed any more, even when it never appends
+// again. A record that comes late all the same is refused by the store.
+func TestLoadForgetsTheFailure(t *testing.T) {
+	h := start(t, true, persist.Config{})
+	h.run()
+	h.append("a1", rec("a", 1, 2)...)
+	<-h.store.entered
+	h.store.leave <- errDisk
+	h.want("a1 disk")
+	if s := h.journal.Stats(); s.FailedRooms != 1 {
+		t.Fatalf("%d failed rooms, want 1", s.FailedRooms)
+	}
+	if err := h.journal.Load("a", func(rooms.Record) error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if s := h.journal.Stats(); s.FailedRooms != 0 {
+		t.Fatal("the room counts as failed for ever")
+	}
+	late := make(chan error, 1)
+	if err := h.journal.Append(rec("a", 3, 3), func(err error) { late <- err }); err != nil {
+		t.Fatal(err)
+	}
+	h.flush(1, nil)
+	if err := <-late; !errors.Is(err, persist.ErrGap) {
+		t.Fatalf("a late record: %v", err)
+	}
+	if err := h.journal.Load("a", func(rooms.Record) error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	h.append("a2", rec("a", 1, 2)...)
+	h.flush(2, nil)
+	h.want("a2 ok")
+}
+
 // TestConflictHurtsOneRoom: a room that has lost its ownership doesn't fail the others of its batch.
 func TestConflictHurtsOneRoom(t *testing.T) {
 	h := start(t, false, persist.Config{})
