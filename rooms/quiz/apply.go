@@ -201,7 +201,7 @@ func (m *Machine) applyResumed(at int64, out *effect.Effects) {
 }
 
 func (m *Machine) applyClosed(at int64, d *Closed, out *effect.Effects) {
-	if m.phase != wire.PhaseOpen || d.N != m.current+1 {
+	if !m.inQuestion() || d.N != m.current+1 { // a pause is closed by the end of the game only
 		return
 	}
 	m.becomeClosed()

@@ -11,7 +11,7 @@ func (m *Machine) step(env effect.Env, op wire.Op, body any, out *effect.Effects
 	case phase == wire.PhaseNone:
 		return wire.NewError(wire.CodeWrongState, "there is no quiz in this room: create one")
 	case op == wire.OpQuizEnd && phase != wire.PhaseEnded:
-		m.record(FactEnded, env.Now, &Ended{}, out)
+		m.end(env.Now, out)
 		return nil
 	case op == wire.OpQuizLock && phase != wire.PhaseEnded:
 		d, _ := body.(*wire.QuizLockData)
@@ -34,6 +34,21 @@ func (m *Machine) step(env effect.Env, op wire.Op, body any, out *effect.Effects
 		return m.stepPaused(env, op, out)
 	}
 	return m.stepEnded(op)
+}
+
+// end ends the game at once. A question that people could answer is closed first, so that the answers they have
+// receipts for count.
+func (m *Machine) end(now int64, out *effect.Effects) {
+	if m.inQuestion() {
+		reached := now
+		if m.phase == wire.PhasePaused {
+			reached = m.pausedAt
+		}
+		if reached >= m.questions[m.current].opensAt {
+			m.record(FactClosed, now, &Closed{N: m.current + 1}, out)
+		}
+	}
+	m.record(FactEnded, now, &Ended{}, out)
 }
 
 // phaseAt is the phase as clients see it: an open question whose time is over is closed, while its grace lasts.
