@@ -39,14 +39,12 @@ func (l *Limiter) Take(key string, now int64, n int) (ok bool, retryAfterMs int6
 	}
 	tat, retry := take(tat, now, int64(n), l.intervalUS, l.burst)
 	switch {
-	case retry != 0:
-		return false, retry
 	case known:
 		l.slots[i].tatUS = tat
-	case tat > now*1000:
+	case retry == 0 && tat > now*1000:
 		l.insert(key, tat, now)
 	}
-	return true, 0
+	return retry == 0, retry
 }
 
 // Len is the number of keys that are kept.

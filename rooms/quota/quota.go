@@ -81,7 +81,7 @@ func NewBucket(l Limit) Bucket {
 
 // Take takes n acts at now (Unix milliseconds). Refused, it takes nothing and says in how many milliseconds the same n
 // would be allowed; an n over the burst is never allowed and gets the time of a whole empty bucket. A clock that goes
-// backwards gives nothing away.
+// backwards gives nothing away; it makes the bucket empty at worst.
 func (b *Bucket) Take(now int64, n int) (ok bool, retryAfterMs int64) {
 	if b.intervalUS == 0 {
 		return true, 0
@@ -103,6 +103,7 @@ func take(tat, now, n, interval, burst int64) (newTat, retryAfterMs int64) {
 	if n > burst {
 		return tat, max((burst*interval+999)/1000, 1)
 	}
+	tat = min(tat, nowUS+burst*interval) // further ahead it can only be after the clock was set back
 	next := max(tat, nowUS) + n*interval
 	over := next - nowUS - burst*interval
 	if over > 0 {

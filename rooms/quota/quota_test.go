@@ -29,7 +29,7 @@ func TestBucketTable(t *testing.T) {
 		{10_499, 1, false, 1},
 		{10_500, 1, true, 0},
 		{10_500, 0, true, 0},
-		{9_000, 1, false, 2000}, // the clock goes backwards
+		{9_000, 1, false, 500}, // the clock goes backwards: the bucket is empty, and no worse
 		{12_000, 4, false, 1500},
 		{12_000, 3, true, 0},
 		{12_000, 3, false, 1500},
@@ -135,6 +135,26 @@ func TestLimiterIsBoundedAndForgetsTheFullOnes(t *testing.T) {
 	}
 	if ok, _ := NewLimiter(Limit{}, 1).Take("k", 1, 1000); !ok {
 		t.Error("the zero limit refuses")
+	}
+}
+
+// A clock that is set back by an hour must not refuse for an hour.
+func TestClockSetBack(t *testing.T) {
+	const now = int64(1_764_000_000_000)
+	limit := Limit{Count: 50, Per: time.Second, Burst: 200}
+	b, l := NewBucket(limit), NewLimiter(limit, 10)
+	b.Take(now, 1)
+	l.Take("k", now, 1)
+	_, retry := b.Take(now-3_600_000, 1)
+	_, retryL := l.Take("k", now-3_600_000, 1)
+	if retry > 20 || retryL > 20 {
+		t.Errorf("retry after %d and %d ms", retry, retryL)
+	}
+	if ok, _ := b.Take(now-3_600_000+20, 1); !ok {
+		t.Error("the bucket refuses longer than it said")
+	}
+	if ok, _ := l.Take("k", now-3_600_000+20, 1); !ok {
+		t.Error("the limiter refuses longer than it said")
 	}
 }
 
