@@ -107,6 +107,7 @@ type slot struct {
 	deadline   int64
 	heapIndex  int // in deadlines; -1: not there
 	emptySince int64
+	restoredAt int64  // its last fact before it was loaded; zero once somebody has been here
 	pin        string // as it stands in the directory
 }
 
@@ -234,7 +235,7 @@ func (s *Shard) collect(now int64, sl *slot) bool {
 func (s *Shard) reschedule(now int64, sl *slot) {
 	s.bindPIN(sl)
 	if sl.room.Connections() > 0 {
-		sl.emptySince = 0
+		sl.emptySince, sl.restoredAt = 0, 0
 	} else if sl.emptySince == 0 {
 		sl.emptySince = now
 	}
@@ -333,7 +334,7 @@ func (s *Shard) sweep(now int64) {
 		}
 		members += sl.room.Connections()
 		idle := sl.emptySince != 0 && now-sl.emptySince >= s.cfg.IdleUnloadMs
-		abandoned := sl.emptySince != 0 && now-sl.emptySince >= s.cfg.AbandonMs && sl.pin != ""
+		abandoned := idle && now-sl.abandonedSince() >= s.cfg.AbandonMs && sl.pin != ""
 		switch {
 		case sl.appends > 0:
 		case idle && sl.room.Over() || abandoned:
@@ -350,6 +351,15 @@ func (s *Shard) sweep(now int64) {
 		sl.room.close(effect.Env{Now: now, Rand: s.ports.Rand}, &s.effects)
 		s.collect(now, sl)
 	}
+}
+
+// abandonedSince is since when nobody has been in an empty room. A restart in between doesn't count: otherwise regular
+// ones would keep a game for ever.
+func (sl *slot) abandonedSince() int64 {
+	if sl.restoredAt != 0 {
+		return min(sl.emptySince, sl.restoredAt)
+	}
+	return sl.emptySince
 }
 
 // refuse answers a command by the shard itself. While too much is held, the answer doesn't wait behind it.

@@ -21,8 +21,10 @@ func TestForeignFramesHoldTheTexts(t *testing.T) {
 		faults int64
 	}{
 		"socketio": {
-			socketioAdaptor{}, []string{`42["m","P1"]`, `431["E17"]`, `42["other","x"]`, `41`},
-			[]string{"P1", "E17"}, 1,
+			socketioAdaptor{},
+			[]string{`42["m","P1"]`, `431["E17"]`, `42["other","x"]`, `41`},
+			[]string{"P1", "E17"},
+			1,
 		},
 		"centrifuge": {
 			centrifugeAdaptor{},
@@ -30,7 +32,8 @@ func TestForeignFramesHoldTheTexts(t *testing.T) {
 				`{"push":{"channel":"r","pub":{"data":"P1"}}}` + "\n" + `{"push":{"channel":"r","pub":{"data":"P2"}}}`,
 				`{"id":3,"publish":{}}`, `{"id":4,"rpc":{"data":"E17"}}`, `{"id":5,"error":{"code":103,"message":"no"}}`,
 			},
-			[]string{"P1", "P2", "E17"}, 1,
+			[]string{"P1", "P2", "E17"},
+			1,
 		},
 	} {
 		play := &texts{}

@@ -105,8 +105,10 @@ func (s *quizScript) quizJSON() string {
 	}
 	var questions []question
 	for n := 1; n <= s.opt.Quiz.Questions; n++ {
-		q := question{Type: "single_choice", Text: fmt.Sprintf("Question %d of the load test", n),
-			TimeLimitMs: s.opt.Quiz.TimeLimit.Milliseconds()}
+		q := question{
+			Type: "single_choice", Text: fmt.Sprintf("Question %d of the load test", n),
+			TimeLimitMs: s.opt.Quiz.TimeLimit.Milliseconds(),
+		}
 		for o := range quizOptions {
 			q.Options = append(q.Options, option{Text: fmt.Sprintf("Choice %d", o), Correct: o == correctOption(n)})
 		}

@@ -44,8 +44,10 @@ func clean(t *testing.T, res report.Result) {
 
 func TestIdleCountsMembers(t *testing.T) {
 	var shown []Progress
-	res := perform(t, startFake(t), Options{Scenario: "idle", Conns: 50, Rooms: 5, Engines: 2,
-		Progress: func(p Progress) { shown = append(shown, p) }})
+	res := perform(t, startFake(t), Options{
+		Scenario: "idle", Conns: 50, Rooms: 5, Engines: 2,
+		Progress: func(p Progress) { shown = append(shown, p) },
+	})
 	clean(t, res)
 	if res.Delivered != 50 || len(shown) == 0 || shown[len(shown)-1].Ready != 50 {
 		t.Fatalf("%d members, progress %+v", res.Delivered, shown)

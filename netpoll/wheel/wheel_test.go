@@ -8,8 +8,7 @@ import (
 )
 
 type timer struct {
-	deadline uint64
-	id       int
+	id int
 }
 
 // TestAgainstModel compares the wheel with a plain list: every timer fires exactly once, at its tick, in order of

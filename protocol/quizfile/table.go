@@ -207,7 +207,7 @@ func (t *table) question(r row) {
 // limits reads time and points.
 func (t *table) limits(d *draft, r row) {
 	if s := strings.TrimSpace(r.cell(t.cols.time)); s != "" {
-		sec, ok := parseNumber(strings.TrimRight(strings.ToLower(s), " secondkun"))
+		sec, ok := parseNumber(strings.TrimRight(strings.ToLower(s), " secondku"))
 		ms := int64(math.Round(math.Min(math.Max(sec, 0), 1e9) * 1000))
 		switch {
 		case !ok || sec <= 0:

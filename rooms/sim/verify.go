@@ -123,7 +123,8 @@ func (w *world) query(room string, op wire.Op, body any) effect.Output {
 	from := effect.Caller{Conn: k.id, User: admin.user, Name: admin.user, Role: wire.RoleAdmin}
 	reply := make([]effect.Output, 3)
 	for i, cmd := range []rooms.Command{
-		{Room: room, Op: wire.OpRoomJoin, Body: &wire.JoinData{}}, {Room: room, Op: op, Body: body},
+		{Room: room, Op: wire.OpRoomJoin, Body: &wire.JoinData{}},
+		{Room: room, Op: op, Body: body},
 		{Room: room, Op: wire.OpRoomLeave},
 	} {
 		cmd.From = from

@@ -41,8 +41,9 @@ func main() {
 	flag.Parse()
 	c.only, c.works = names(only), names(works)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := c.main(ctx); err != nil {
+	err := c.main(ctx)
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "peers:", err)
 		os.Exit(1)
 	}

@@ -65,8 +65,10 @@ type kernel struct {
 }
 
 func summarize(lines []line) *summary {
-	s := &summary{Summary: true, Figures: map[string]map[string]spread{}, Ratios: map[string]map[string]spread{},
-		Kernel: map[string]map[string]kernel{}}
+	s := &summary{
+		Summary: true, Figures: map[string]map[string]spread{}, Ratios: map[string]map[string]spread{},
+		Kernel: map[string]map[string]kernel{},
+	}
 	type at struct {
 		measure, server string
 		round           int

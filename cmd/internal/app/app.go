@@ -86,7 +86,9 @@ func Start(ctx context.Context, cfg *config.Config, log *slog.Logger) (a *App, e
 		log.Warn("--dev is on: anybody is a guest, may create rooms and publish; never do this where others can reach it")
 	}
 	debug.SetGCPercent(cfg.GOGC)
-	native.Warm() // the codec compiles here, not at the first message of a kind
+	if err := native.Warm(); err != nil { // the codec compiles here, not at the first message of a kind
+		log.Warn("the codec can't be compiled at start; the first messages of each kind are slower", "err", err)
+	}
 	if a.store, err = OpenStore(ctx, cfg, false); err != nil {
 		return a, err
 	}

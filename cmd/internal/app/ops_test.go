@@ -227,8 +227,10 @@ func TestRefusals(t *testing.T) {
 		{`{"id":6,"op":"room:publish","room":"r","data":{"event":"quiz:end","payload":1}}`, 6, wire.CodeInvalidData, "event"},
 		{`{"id":7,"op":"room:join","data":{}}`, 7, wire.CodeBadMessage, ""},
 		{`{"id":8,"op":"room:publish","room":"no-such-room","data":{"event":"x","payload":1}}`, 8, wire.CodeUnknownRoom, ""},
-		{`{"id":9,"op":"quiz:create","data":{"title":"t","questions":[{"type":"single_choice","text":"q","options":[]}]}}`,
-			9, wire.CodeInvalidData, "questions[0].options"},
+		{
+			`{"id":9,"op":"quiz:create","data":{"title":"t","questions":[{"type":"single_choice","text":"q","options":[]}]}}`,
+			9, wire.CodeInvalidData, "questions[0].options",
+		},
 		{`{"id":10,"op":"quiz:create","data":{"quizId":"nope"}}`, 10, wire.CodeUnknownQuiz, "quizId"},
 		{`{"id":11,"op":"quiz:start","room":"no-such-room"}`, 11, wire.CodeUnknownRoom, ""},
 		{`{"id":12,"op":"room:join","room":"a/b","data":{}}`, 12, wire.CodeBadMessage, ""},

@@ -112,8 +112,10 @@ func newWorld(ctx context.Context, dir string, conns int) (w *world, err error) 
 		Dev: true, AuthTimeout: time.Minute, PingEvery: time.Hour, MessagesPer: unlimited, ChatPer: unlimited,
 		RoomsPerConn: 4, DeflateBytesMin: 1 << 20, Session: session.Config{WS: ws.Config{MessageBytesMax: 64 << 10}},
 		HandOffQueueMax: 1,
-	}, gateway.Options{Tokens: issuer, Quizzes: noQuizzes{}, PINs: pins, Rand: newRand,
-		Now: func() time.Time { return w.net.Now() }, Logger: log})
+	}, gateway.Options{
+		Tokens: issuer, Quizzes: noQuizzes{}, PINs: pins, Rand: newRand,
+		Now: func() time.Time { return w.net.Now() }, Logger: log,
+	})
 	cfg := &rooms.Config{Quiz: quiz.Config{ParticipantsMax: conns, LeadMs: -1}, MembersMax: conns + 1, OpenPublish: true}
 	for i := range shards {
 		w.shards = append(w.shards, rooms.NewShard(i, rooms.ShardConfig{}, cfg, rooms.Ports{

@@ -51,7 +51,7 @@ func need(t *testing.T) setup {
 	}
 	if s.bin == "" {
 		build.once.Do(func() {
-			dir, err := os.MkdirTemp("", "lectern-e2e")
+			dir, err := os.MkdirTemp("", "lectern-e2e") //nolint:usetesting // shared by all tests of the run
 			if err != nil {
 				build.err = err
 				return

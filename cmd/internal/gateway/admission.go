@@ -11,13 +11,13 @@ import (
 
 // How long those who are sent away should wait: at random between the two, so that they come back spread out.
 const (
-	retryAfterMin = 2 * time.Second
-	retryAfterMax = 12 * time.Second
+	retryLeast = 2 * time.Second
+	retryMost  = 12 * time.Second
 )
 
 func (m *member) retryAfter() time.Duration {
-	spread := int((retryAfterMax - retryAfterMin).Milliseconds())
-	return retryAfterMin + time.Duration(state(m.conn.Loop()).rand.IntN(spread))*time.Millisecond
+	spread := int((retryMost - retryLeast).Milliseconds())
+	return retryLeast + time.Duration(state(m.conn.Loop()).rand.IntN(spread))*time.Millisecond
 }
 
 // turnAway answers an upgrade that came when the server has more to take up than it may: with 503 and Retry-After,
