@@ -123,7 +123,7 @@ func (m *Machine) applyOpened(at int64, d *Opened, out *effect.Effects) {
 	q := &m.questions[m.current]
 	q.slots = make([]int32, len(m.players))
 	q.answers = make([]answer, 0, len(m.byUser))
-	m.expectAll()
+	m.expectAll(at)
 	out.Broadcast(wire.EvQuizQuestion, at, m.questionView())
 }
 

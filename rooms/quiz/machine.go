@@ -40,6 +40,9 @@ const (
 	extendMsDefault       = 10_000
 )
 
+// comeBackMs is how long after a restart participants are still expected to come back.
+const comeBackMs = 30_000
+
 // player is one participant; its index in Machine.players is its order of joining.
 type player struct {
 	user, name string
@@ -206,8 +209,10 @@ func (m *Machine) Remove(env effect.Env, user string, out *effect.Effects) {
 }
 
 // Recover is called once, after the last fact of a journal was applied to a new machine: it gives an open question the
-// time back that it had at the last recorded fact.
+// time back that it had at the last recorded fact. For a while, questions that open then wait for everybody in the game,
+// connected or not: the first to come back must not close them for the others.
 func (m *Machine) Recover(env effect.Env, out *effect.Effects) {
+	m.volatile.patientUntil = env.Now + comeBackMs
 	running := m.phase == wire.PhaseOpen || (m.advanceAt != 0 && m.phase != wire.PhasePaused)
 	if running && env.Now > m.lastFactAt {
 		m.record(FactRecovered, env.Now, &Recovered{ByMs: env.Now - m.lastFactAt}, out)

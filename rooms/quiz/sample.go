@@ -46,6 +46,9 @@ func (s *sampler) take(now int64) bool {
 type presence struct {
 	connected int // participants
 	expected  int // participants whose answer the open question waits for
+	// patientUntil: a question that opens before waits for everybody in the game. Who is connected shortly after a restart
+	// says nothing about who plays.
+	patientUntil int64
 
 	progressStaff, progressAll, lobbyStaff, lobbyAll sampler
 }
@@ -66,14 +69,15 @@ func (v *presence) quiet() {
 	v.progressStaff.dirty, v.progressAll.dirty, v.lobbyStaff.dirty, v.lobbyAll.dirty = false, false, false, false
 }
 
-// expectAll makes the question that opens wait for everybody who is connected; for everybody at all when nobody is,
-// as after a restart, where the first to come back must not close the question for the others.
-func (m *Machine) expectAll() {
+// expectAll makes the question that opens wait for everybody who is connected; for everybody at all when nobody is and
+// shortly after a restart, where the first to come back must not close the question for the others.
+func (m *Machine) expectAll(at int64) {
+	everybody := m.volatile.connected == 0 || at < m.volatile.patientUntil
 	m.volatile.quiet()
 	m.volatile.expected = 0
 	for i := range m.players {
 		p := &m.players[i]
-		p.expected = !p.removed && (p.connected || m.volatile.connected == 0)
+		p.expected = !p.removed && (p.connected || everybody)
 		if p.expected {
 			m.volatile.expected++
 		}
