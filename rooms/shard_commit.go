@@ -273,7 +273,7 @@ func (s *Shard) onLoaded(now int64, l loaded) {
 	if sl.room != nil {
 		s.replaceRoom(now, sl, l.room)
 	} else {
-		sl.room, sl.saidSeq = l.room, l.room.Seq()
+		sl.room, sl.saidSeq, sl.restoredAt = l.room, l.room.Seq(), l.room.lastAt
 		s.recoverRoom(now, sl)
 	}
 	for i := range waiting {

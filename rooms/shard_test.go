@@ -488,6 +488,37 @@ func TestAbandonedGameIsClosed(t *testing.T) {
 	}
 }
 
+// A server that is restarted every day must not keep an abandoned game for ever. Who comes back right after a restart
+// finds it.
+func TestAbandonedGameIsClosedInSpiteOfRestarts(t *testing.T) {
+	w := newWorld(t, ShardConfig{}, &Config{})
+	w.journal.auto = true
+	pin := w.game("g")
+	restart := func() {
+		w.pins = NewDirectory()
+		w.start(ShardConfig{})
+		w.shard.inbox.signalWith(restore{"g"})
+		w.commit()
+	}
+	w.now += 23 * 3_600_000
+	restart()
+	w.now += 2 * 3_600_000 // by a later start nobody has been there for more than a day
+	restart()
+	w.now += 10_000
+	w.commit()
+	if _, ok := w.pins.Room(pin); !ok {
+		t.Fatal("closed before anybody could come back")
+	}
+	for range 3 {
+		w.now += 11 * 60_000
+		w.commit()
+	}
+	recs := w.journal.durable["g"]
+	if last := recs[len(recs)-1].Kind; last != KindRoomClosed || w.pins.Len() != 0 {
+		t.Fatalf("the last record is %s", last)
+	}
+}
+
 func TestRefusedCreateGivesThePINBack(t *testing.T) {
 	w := newWorld(t, ShardConfig{HeldOutputsMax: 1}, nil)
 	w.post(joinCmd("r", 1))
