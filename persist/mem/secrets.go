@@ -18,7 +18,9 @@ type secrets struct {
 
 type family struct {
 	auth.Family
-	newest auth.RefreshHash
+	newest   auth.RefreshHash
+	previous auth.RefreshHash // what newest has replaced, or zero; a retry leaves it
+	spentAt  int64            // when previous was first spent, Unix milliseconds
 }
 
 func newSecrets() secrets {
@@ -87,30 +89,33 @@ func (s *Store) CreateFamily(ctx context.Context, f auth.Family, first auth.Refr
 }
 
 // RotateRefresh implements auth.RefreshStore.
-func (s *Store) RotateRefresh(ctx context.Context, old, next auth.RefreshHash, now, nextExpiresAt int64) (
-	auth.Family, error,
-) {
+func (s *Store) RotateRefresh(ctx context.Context, r auth.Rotation) (auth.Family, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.usable(ctx); err != nil {
 		return auth.Family{}, err
 	}
-	f := s.tokens[old]
-	switch {
-	case f == nil:
+	f := s.tokens[r.Old]
+	if f == nil {
 		return auth.Family{}, auth.ErrRefreshUnknown
+	}
+	retry := f.previous == r.Old && f.spentAt > r.RetrySince
+	switch {
 	case f.RevokedAt != 0:
 		return f.Family, auth.ErrRefreshRevoked
-	case f.newest != old:
-		f.RevokedAt = now
+	case f.newest != r.Old && !retry:
+		f.RevokedAt = r.At
 		return f.Family, auth.ErrRefreshReused
-	case f.ExpiresAt <= now:
+	case f.ExpiresAt <= r.At:
 		return f.Family, auth.ErrRefreshExpired
-	case s.tokens[next] != nil:
+	case s.tokens[r.Next] != nil:
 		return auth.Family{}, errDuplicateFamily
 	}
-	f.newest, f.ExpiresAt = next, nextExpiresAt
-	s.tokens[next] = f
+	if !retry {
+		f.previous, f.spentAt = r.Old, r.At
+	}
+	f.newest, f.ExpiresAt = r.Next, r.ExpiresAt
+	s.tokens[r.Next] = f
 	return f.Family, nil
 }
 

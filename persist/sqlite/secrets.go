@@ -66,45 +66,55 @@ func (s *Store) CreateFamily(ctx context.Context, f auth.Family, first auth.Refr
 	})
 }
 
+// place is where a token stands in its family.
+type place struct {
+	newest   bool
+	previous bool  // the newest has replaced it
+	spentAt  int64 // when the previous one was first spent, Unix milliseconds
+}
+
 // family finds the family of a token, used or not.
-func (w *writer) family(token auth.RefreshHash) (f auth.Family, newest bool, err error) {
+func (w *writer) family(token auth.RefreshHash) (f auth.Family, p place, err error) {
 	var role string
-	err = w.row(w.stmts.familyByToken, token[:], token[:]).Scan(
-		&f.ID, &f.Subject, &f.Name, &role, &f.Room, &f.CreatedAt, &f.ExpiresAt, &f.RevokedAt, &newest)
+	err = w.row(w.stmts.familyByToken, token[:], token[:], token[:]).Scan(&f.ID, &f.Subject, &f.Name, &role, &f.Room,
+		&f.CreatedAt, &f.ExpiresAt, &f.RevokedAt, &p.newest, &p.previous, &p.spentAt)
 	if errors.Is(err, sql.ErrNoRows) {
-		return f, false, auth.ErrRefreshUnknown
+		return f, p, auth.ErrRefreshUnknown
 	}
 	f.Role, _ = wire.ParseRole(role)
-	return f, newest, err
+	return f, p, err
 }
 
 // RotateRefresh implements auth.RefreshStore.
-func (s *Store) RotateRefresh(ctx context.Context, old, next auth.RefreshHash, now, nextExpiresAt int64) (
-	f auth.Family, err error,
-) {
+func (s *Store) RotateRefresh(ctx context.Context, r auth.Rotation) (f auth.Family, err error) {
 	err = s.write(ctx, "refresh a session", func(w *writer) error {
-		var newest bool
+		var p place
 		var err error
-		if f, newest, err = w.family(old); err != nil {
+		if f, p, err = w.family(r.Old); err != nil {
 			return err
 		}
+		retry := p.previous && p.spentAt > r.RetrySince
 		switch {
 		case f.RevokedAt != 0:
 			return auth.ErrRefreshRevoked
-		case !newest:
-			f.RevokedAt = now
-			if err := w.exec(w.stmts.familyRevoke, now, f.ID); err != nil {
+		case !p.newest && !retry:
+			f.RevokedAt = r.At
+			if err := w.exec(w.stmts.familyRevoke, r.At, f.ID); err != nil {
 				return err
 			}
 			return &keepError{auth.ErrRefreshReused}
-		case f.ExpiresAt <= now:
+		case f.ExpiresAt <= r.At:
 			return auth.ErrRefreshExpired
 		}
-		f.ExpiresAt = nextExpiresAt
-		if err := w.exec(w.stmts.familyRotate, next[:], nextExpiresAt, f.ID); err != nil {
+		f.ExpiresAt = r.ExpiresAt
+		spentAt := r.At
+		if retry {
+			spentAt = p.spentAt
+		}
+		if err := w.exec(w.stmts.familyRotate, r.Next[:], r.Old[:], spentAt, r.ExpiresAt, f.ID); err != nil {
 			return err
 		}
-		return w.exec(w.stmts.tokenInsert, next[:], f.ID)
+		return w.exec(w.stmts.tokenInsert, r.Next[:], f.ID)
 	})
 	return f, err
 }

@@ -76,6 +76,18 @@ func newFamily(t *testing.T, ctx context.Context, s persist.Store, id string, fi
 	return f
 }
 
+// rotate lets no retries in.
+func rotate(ctx context.Context, s persist.Store, old, next auth.RefreshHash, at, expiresAt int64) (auth.Family, error) {
+	return s.RotateRefresh(ctx, auth.Rotation{Old: old, Next: next, At: at, ExpiresAt: expiresAt, RetrySince: at})
+}
+
+// retry lets in retries of tokens that were spent less than 60 ms before.
+func retry(ctx context.Context, s persist.Store, old, next byte, at int64) (auth.Family, error) {
+	return s.RotateRefresh(ctx, auth.Rotation{
+		Old: hash(old), Next: hash(next), At: at, ExpiresAt: at + 1000, RetrySince: at - 60,
+	})
+}
+
 func testRefreshRotation(t *testing.T, ctx context.Context, s persist.Store) {
 	want := newFamily(t, ctx, s, "f", 1)
 	newFamily(t, ctx, s, "other", 100)
@@ -84,38 +96,38 @@ func testRefreshRotation(t *testing.T, ctx context.Context, s persist.Store) {
 	}
 	for i := byte(1); i < 5; i++ {
 		want.ExpiresAt = 2000 + int64(i)
-		got, err := s.RotateRefresh(ctx, hash(i), hash(i+1), 20, want.ExpiresAt)
+		got, err := rotate(ctx, s, hash(i), hash(i+1), 20, want.ExpiresAt)
 		must(t, err)
 		if got != want {
 			t.Fatalf("got %+v, want %+v", got, want)
 		}
 	}
-	_, err := s.RotateRefresh(ctx, hash(77), hash(78), 20, 3000)
+	_, err := rotate(ctx, s, hash(77), hash(78), 20, 3000)
 	wantErr(t, err, auth.ErrRefreshUnknown)
 }
 
 func testRefreshReuse(t *testing.T, ctx context.Context, s persist.Store) {
 	newFamily(t, ctx, s, "f", 1)
 	newFamily(t, ctx, s, "other", 100)
-	_, err := s.RotateRefresh(ctx, hash(1), hash(2), 20, 2000)
+	_, err := rotate(ctx, s, hash(1), hash(2), 20, 2000)
 	must(t, err)
-	_, err = s.RotateRefresh(ctx, hash(2), hash(3), 21, 2000)
+	_, err = rotate(ctx, s, hash(2), hash(3), 21, 2000)
 	must(t, err)
-	f, err := s.RotateRefresh(ctx, hash(1), hash(50), 5000, 9000) // old, and expired as well
+	f, err := rotate(ctx, s, hash(1), hash(50), 5000, 9000) // old, and expired as well
 	wantErr(t, err, auth.ErrRefreshReused)
 	if f.ID != "f" || f.RevokedAt != 5000 {
 		t.Fatalf("the revoked family is %+v", f)
 	}
 	for _, token := range []byte{1, 2, 3} {
-		f, err = s.RotateRefresh(ctx, hash(token), hash(60), 31, 2000)
+		f, err = rotate(ctx, s, hash(token), hash(60), 31, 2000)
 		wantErr(t, err, auth.ErrRefreshRevoked)
 		if f.ID != "f" {
 			t.Fatalf("the family is %+v", f)
 		}
 	}
-	_, err = s.RotateRefresh(ctx, hash(50), hash(51), 31, 2000) // the thief's
+	_, err = rotate(ctx, s, hash(50), hash(51), 31, 2000) // the thief's
 	wantErr(t, err, auth.ErrRefreshUnknown)
-	_, err = s.RotateRefresh(ctx, hash(100), hash(101), 31, 2000)
+	_, err = rotate(ctx, s, hash(100), hash(101), 31, 2000)
 	must(t, err)
 	wantRevoked(t, ctx, s, 0, auth.Revocation{Family: "f", RevokedAt: 5000})
 	wantRevoked(t, ctx, s, 5000, auth.Revocation{Family: "f", RevokedAt: 5000})
@@ -133,18 +145,18 @@ func wantRevoked(t *testing.T, ctx context.Context, s persist.Store, since int64
 
 func testRefreshExpiry(t *testing.T, ctx context.Context, s persist.Store) {
 	newFamily(t, ctx, s, "f", 1)
-	f, err := s.RotateRefresh(ctx, hash(1), hash(2), 1000, 2000)
+	f, err := rotate(ctx, s, hash(1), hash(2), 1000, 2000)
 	wantErr(t, err, auth.ErrRefreshExpired)
 	if f.ID != "f" || f.RevokedAt != 0 {
 		t.Fatalf("the expired family is %+v", f)
 	}
-	_, err = s.RotateRefresh(ctx, hash(1), hash(2), 999, 2000)
+	_, err = rotate(ctx, s, hash(1), hash(2), 999, 2000)
 	must(t, err)
 }
 
 func testRefreshRevoke(t *testing.T, ctx context.Context, s persist.Store) {
 	newFamily(t, ctx, s, "f", 1)
-	_, err := s.RotateRefresh(ctx, hash(1), hash(2), 20, 2000)
+	_, err := rotate(ctx, s, hash(1), hash(2), 20, 2000)
 	must(t, err)
 	_, err = s.RevokeFamily(ctx, hash(9), 30)
 	wantErr(t, err, auth.ErrRefreshUnknown)
@@ -155,7 +167,7 @@ func testRefreshRevoke(t *testing.T, ctx context.Context, s persist.Store) {
 			t.Fatalf("the revoked family is %+v", f)
 		}
 	}
-	_, err = s.RotateRefresh(ctx, hash(2), hash(3), 40, 2000)
+	_, err = rotate(ctx, s, hash(2), hash(3), 40, 2000)
 	wantErr(t, err, auth.ErrRefreshRevoked)
 }
 
@@ -166,7 +178,7 @@ func testRefreshRace(t *testing.T, ctx context.Context, s persist.Store) {
 	var served, reused, revoked atomic.Int32
 	for i := range byte(12) {
 		wg.Go(func() {
-			_, err := s.RotateRefresh(ctx, hash(1), hash(100+i), 20, 2000)
+			_, err := rotate(ctx, s, hash(1), hash(100+i), 20, 2000)
 			switch {
 			case err == nil:
 				served.Add(1)
@@ -185,15 +197,114 @@ func testRefreshRace(t *testing.T, ctx context.Context, s persist.Store) {
 	}
 }
 
+// testRefreshRetry: a token whose successor has not been used gets another one for a while.
+func testRefreshRetry(t *testing.T, ctx context.Context, s persist.Store) {
+	want := newFamily(t, ctx, s, "f", 1)
+	for _, step := range []struct {
+		old, next byte
+		at        int64
+	}{
+		{1, 2, 100}, {1, 3, 130}, {1, 4, 159}, // two replies lost
+		{4, 5, 160}, {4, 6, 219}, {6, 7, 500},
+	} {
+		want.ExpiresAt = step.at + 1000
+		got, err := retry(ctx, s, step.old, step.next, step.at)
+		must(t, err)
+		if got != want {
+			t.Fatalf("%d → %d: got %+v, want %+v", step.old, step.next, got, want)
+		}
+	}
+	f, err := retry(ctx, s, 4, 8, 501) // recent, but 6 was used
+	wantErr(t, err, auth.ErrRefreshReused)
+	if f.ID != "f" || f.RevokedAt != 501 {
+		t.Fatalf("the revoked family is %+v", f)
+	}
+	_, err = retry(ctx, s, 7, 9, 502)
+	wantErr(t, err, auth.ErrRefreshRevoked)
+}
+
+// testRefreshRetryRefused: what is no retry revokes the family, and a retry does not outlive it.
+func testRefreshRetryRefused(t *testing.T, ctx context.Context, s persist.Store) {
+	family := func(id string, first byte) {
+		newFamily(t, ctx, s, id, first)
+		_, err := retry(ctx, s, first, first+1, 100)
+		must(t, err)
+	}
+	refused := func(token byte, at int64, want error) {
+		t.Helper()
+		_, err := retry(ctx, s, token, token+9, at)
+		wantErr(t, err, want)
+	}
+	family("late", 10)
+	refused(10, 160, auth.ErrRefreshReused) // 60 ms
+	refused(11, 161, auth.ErrRefreshRevoked)
+
+	family("retries do not prolong", 30)
+	_, err := retry(ctx, s, 30, 32, 150)
+	must(t, err)
+	refused(30, 160, auth.ErrRefreshReused)
+
+	family("used successor", 50)
+	_, err = retry(ctx, s, 51, 52, 101)
+	must(t, err)
+	refused(50, 102, auth.ErrRefreshReused)
+
+	family("replaced successor", 70)
+	_, err = retry(ctx, s, 70, 72, 101)
+	must(t, err)
+	refused(71, 102, auth.ErrRefreshReused)
+	refused(72, 103, auth.ErrRefreshRevoked)
+
+	family("revoked", 90)
+	_, err = s.RevokeFamily(ctx, hash(90), 101)
+	must(t, err)
+	refused(90, 102, auth.ErrRefreshRevoked)
+
+	newFamily(t, ctx, s, "expired", 110)
+	_, err = rotate(ctx, s, hash(110), hash(111), 100, 120)
+	must(t, err)
+	refused(110, 120, auth.ErrRefreshExpired)
+}
+
+// testRefreshRetryRace: retries at once are all served, and one of their tokens is good.
+func testRefreshRetryRace(t *testing.T, ctx context.Context, s persist.Store) {
+	newFamily(t, ctx, s, "f", 1)
+	var wg sync.WaitGroup
+	for i := range byte(12) {
+		wg.Go(func() {
+			if _, err := retry(ctx, s, 1, 100+i, 20); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	var served, refused atomic.Int32
+	for i := range byte(12) { // the first that is not good revokes the others
+		wg.Go(func() {
+			if _, err := retry(ctx, s, 100+i, 150+i, 21); err == nil {
+				served.Add(1)
+			} else if errors.Is(err, auth.ErrRefreshReused) || errors.Is(err, auth.ErrRefreshRevoked) {
+				refused.Add(1)
+			} else {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if served.Load() > 1 || served.Load()+refused.Load() != 12 {
+		t.Fatalf("%d served, %d refused of 12 siblings", served.Load(), refused.Load())
+	}
+}
+
 func testRefreshPurge(t *testing.T, ctx context.Context, s persist.Store) {
 	newFamily(t, ctx, s, "old", 1)
 	newFamily(t, ctx, s, "new", 50)
-	_, err := s.RotateRefresh(ctx, hash(50), hash(51), 20, 5000)
+	_, err := rotate(ctx, s, hash(50), hash(51), 20, 5000)
 	must(t, err)
 	must(t, s.PurgeRefresh(ctx, 1001))
-	_, err = s.RotateRefresh(ctx, hash(1), hash(2), 20, 2000)
+	_, err = rotate(ctx, s, hash(1), hash(2), 20, 2000)
 	wantErr(t, err, auth.ErrRefreshUnknown)
-	_, err = s.RotateRefresh(ctx, hash(51), hash(52), 20, 6000)
+	_, err = rotate(ctx, s, hash(51), hash(52), 20, 6000)
 	must(t, err)
 	newFamily(t, ctx, s, "old", 1) // its tokens are gone too
 }
@@ -206,7 +317,7 @@ func testReopen(t *testing.T, ctx context.Context, s persist.Store, reopen func(
 	must(t, s.AddKey(ctx, auth.StoredKey{ID: "k1", PKCS8: []byte{1, 2, 3}, CreatedAt: 7}, 0, true))
 	newFamily(t, ctx, s, "f", 1)
 	newFamily(t, ctx, s, "g", 50)
-	_, err = s.RotateRefresh(ctx, hash(1), hash(2), 20, 2000)
+	_, err = rotate(ctx, s, hash(1), hash(2), 20, 2000)
 	must(t, err)
 	_, err = s.RevokeFamily(ctx, hash(50), 33)
 	must(t, err)
@@ -228,7 +339,9 @@ func testReopen(t *testing.T, ctx context.Context, s persist.Store, reopen func(
 	must(t, err)
 	wantKeys(t, ctx, s, "k1", int64(0))
 	wantRevoked(t, ctx, s, 0, auth.Revocation{Family: "g", RevokedAt: 33})
-	_, err = s.RotateRefresh(ctx, hash(1), hash(3), 20, 2000)
+	_, err = retry(ctx, s, 1, 3, 79)
+	must(t, err)
+	_, err = retry(ctx, s, 1, 4, 80)
 	wantErr(t, err, auth.ErrRefreshReused)
 	must(t, s.Check(ctx))
 }

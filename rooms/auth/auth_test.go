@@ -292,6 +292,60 @@ func TestRefresh(t *testing.T) {
 	}
 }
 
+func TestALostRefreshReplyCostsNothing(t *testing.T) {
+	i := issuer(t, mem.New(nil), auth.Config{})
+	var told []string
+	defer i.Subscribe(func(f string) { told = append(told, f) })()
+	_, first, c, err := i.Login(t.Context(), start, ada)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lost, second, token string
+	for n, after := range []time.Duration{0, time.Second, time.Minute - time.Millisecond} {
+		if n == 1 {
+			lost = second
+		}
+		var got auth.Claims
+		if token, second, got, err = i.Refresh(t.Context(), start.Add(after), first); err != nil {
+			t.Fatalf("after %v: %v", after, err)
+		}
+		if got.Family != c.Family || second == lost || second == first {
+			t.Fatalf("after %v: got family %q", after, got.Family)
+		}
+	}
+	now := start.Add(time.Minute)
+	if _, second, _, err = i.Refresh(t.Context(), now, second); err != nil {
+		t.Fatal(err)
+	}
+	if got := verifyCode(i, now, token); got != "" || len(told) != 0 {
+		t.Fatalf("the session is told to be over: %q, %v", got, told)
+	}
+	// The successor that never arrived is in somebody else's hands.
+	_, _, _, err = i.Refresh(t.Context(), now, lost)
+	wantCode(t, err, wire.CodeInvalidToken)
+	_, _, _, err = i.Refresh(t.Context(), now, second)
+	wantCode(t, err, wire.CodeInvalidToken)
+	if len(told) != 1 || told[0] != c.Family {
+		t.Errorf("subscribers were told of %v, want the family once", told)
+	}
+}
+
+func TestALateRetryOfARefreshRevokes(t *testing.T) {
+	i := issuer(t, mem.New(nil), auth.Config{})
+	_, first, _, err := i.Login(t.Context(), start, ada)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, second, _, err := i.Refresh(t.Context(), start, first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _, _, err = i.Refresh(t.Context(), start.Add(time.Minute), first)
+	wantCode(t, err, wire.CodeInvalidToken)
+	_, _, _, err = i.Refresh(t.Context(), start.Add(time.Minute), second)
+	wantCode(t, err, wire.CodeInvalidToken)
+}
+
 func TestRevocationSurvivesARestart(t *testing.T) {
 	store := mem.New(nil)
 	i := issuer(t, store, auth.Config{})

@@ -3,8 +3,8 @@
 // Access tokens are JWTs signed with RS256 (RFC 7515, 7518 section 3.3, 7519) that live for 15 minutes and are verified
 // without I/O. Refresh tokens are 256 random bits that live for 7 days; the store keeps only their SHA-256, and each
 // use replaces the token by the next of its family. A token that has been used already and comes again means that two
-// parties hold the family, so the whole family is revoked (RFC 9700 section 4.14.2). There is no grace period for
-// a reply that was lost on the way: a client that never saw the new token must log in again.
+// parties hold the family, so the whole family is revoked (RFC 9700 section 4.14.2). A reply may be lost on the way, so
+// for a minute, and until the new token is used, the old one can be used again; see Issuer.Refresh.
 //
 // Signing keys are made at first start and kept through KeyStore. They are private: a store that writes them to a file
 // must create that file with mode 0600. After RotateKeys the new key signs, and the old one verifies until the last

@@ -169,6 +169,10 @@ func (i *Issuer) IssueAccess(now time.Time, c Claims) (token string, expiresAt t
 // refreshPrefix marks refresh tokens so that people and secret scanners recognise one.
 const refreshPrefix = "lrt_"
 
+// refreshRetry is for how long after its use a refresh token can be used again when the reply was lost: some tries of a
+// client on bad Wi-Fi, or the reload of a page.
+const refreshRetry = time.Minute
+
 // NewFamily begins a refresh family for c and returns its first token and its id, which belongs into Claims.Family of
 // the access tokens issued beside it. It blocks on the store.
 func (i *Issuer) NewFamily(ctx context.Context, now time.Time, c Claims) (refreshToken, family string, err error) {
@@ -210,7 +214,12 @@ func (i *Issuer) Login(ctx context.Context, now time.Time, c Claims) (
 
 // Refresh trades a refresh token for an access token and the next refresh token; ExpiresAt of the claims is the access
 // token's. A refusal is a *wire.Error (invalid_token, token_expired); any other error means that the store is away and
-// nothing has changed for certain. A token that was used before revokes its family. It blocks on the store.
+// nothing has changed for certain. It blocks on the store.
+//
+// A token that was used before revokes its family (refresh token rotation: RFC 9700, section 4.14.2). The exception is
+// ours: within refreshRetry of its use, and as long as its successor has not been used, it is taken for the retry of a
+// client that lost the reply. It gets another successor, and the first one now revokes the family, too, when it is
+// presented. So whoever copied a token still can't use it beside its owner unnoticed.
 func (i *Issuer) Refresh(ctx context.Context, now time.Time, refreshToken string) (
 	access, newRefresh string, c Claims, err error,
 ) {
@@ -222,7 +231,10 @@ func (i *Issuer) Refresh(ctx context.Context, now time.Time, refreshToken string
 	if err != nil {
 		return "", "", Claims{}, err
 	}
-	f, err := i.refresh.RotateRefresh(ctx, old, next, now.UnixMilli(), now.Add(i.cfg.RefreshTTL).UnixMilli())
+	f, err := i.refresh.RotateRefresh(ctx, Rotation{
+		Old: old, Next: next, At: now.UnixMilli(), ExpiresAt: now.Add(i.cfg.RefreshTTL).UnixMilli(),
+		RetrySince: now.Add(-refreshRetry).UnixMilli(),
+	})
 	switch {
 	case errors.Is(err, ErrRefreshReused):
 		i.markRevoked(now, f)

@@ -15,8 +15,8 @@ var (
 	ErrRefreshExpired = errors.New("auth: refresh token has expired")
 	// ErrRefreshRevoked is returned for every token of a family that was revoked before.
 	ErrRefreshRevoked = errors.New("auth: refresh token family is revoked")
-	// ErrRefreshReused is returned for a token that was already replaced; the store revokes the family in the same
-	// step.
+	// ErrRefreshReused is returned for a token that was already replaced, unless it is a retry (see Rotation); the store
+	// revokes the family in the same step.
 	ErrRefreshReused = errors.New("auth: refresh token was used before; its family is now revoked")
 	// ErrKeyExists is returned by AddKey when the key's id is taken, or when the caller asked for the first key and
 	// there is one.
@@ -64,16 +64,29 @@ type Revocation struct {
 	RevokedAt int64 // Unix milliseconds
 }
 
+// Rotation asks for the replacement of a refresh token. Times are Unix milliseconds.
+type Rotation struct {
+	Old, Next RefreshHash
+	At        int64 // now
+	ExpiresAt int64 // when Next expires
+
+	// RetrySince says which uses of a spent token are retries by a client that lost the reply: those of the token that
+	// the family's newest has replaced, when it was first spent after RetrySince. The newest is unused then, for a used
+	// one is not the newest. Not below At: no retries.
+	RetrySince int64
+}
+
 // RefreshStore keeps refresh tokens by their hash. Its methods block and may be called from any goroutine; each is one
 // atomic, durable step.
 type RefreshStore interface {
 	// CreateFamily stores a new family and the hash of its first token.
 	CreateFamily(ctx context.Context, f Family, first RefreshHash) error
-	// RotateRefresh replaces the token old, which must be its family's newest, by next, which expires at nextExpiresAt.
-	// It returns the family, also with ErrRefreshReused (which has revoked it as of now), ErrRefreshRevoked and
-	// ErrRefreshExpired. Of two calls with the same old at the same time exactly one succeeds. Reuse is detected for
-	// expired tokens too. Times are Unix milliseconds.
-	RotateRefresh(ctx context.Context, old, next RefreshHash, now, nextExpiresAt int64) (Family, error)
+	// RotateRefresh replaces the token r.Old, which must be its family's newest, by r.Next. A retry replaces the newest,
+	// which counts as spent from then on, and leaves the time at which r.Old was spent as it was. So of many calls with
+	// the same r.Old at the same time either one succeeds, or, when retries are let in, all do and exactly one r.Next is
+	// good. It returns the family, also with ErrRefreshReused (which has revoked it as of r.At), ErrRefreshRevoked and
+	// ErrRefreshExpired. Reuse is detected for expired tokens too.
+	RotateRefresh(ctx context.Context, r Rotation) (Family, error)
 	// RevokeFamily revokes the family of any of its tokens, used or not. A second call returns the family unchanged.
 	RevokeFamily(ctx context.Context, token RefreshHash, now int64) (Family, error)
 	// RevokedFamilies lists the families revoked at or after since (Unix milliseconds).
