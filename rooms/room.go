@@ -104,6 +104,12 @@ func (r *Room) Deadline() int64 {
 	return soonest(r.quiz.Deadline(), r.members.Deadline(), r.progress.Deadline(), r.chat.Deadline(), r.mod.Deadline())
 }
 
+// Idle is true when nothing in the room needs the clock. The end of a ban doesn't: a replay restores it.
+func (r *Room) Idle() bool {
+	return r.closed ||
+		soonest(r.quiz.Deadline(), r.members.Deadline(), r.progress.Deadline(), r.chat.Deadline()) == 0
+}
+
 // Tick lets time pass for the room's machines.
 func (r *Room) Tick(env effect.Env, out *effect.Effects) {
 	env.Now = max(env.Now, r.lastAt)

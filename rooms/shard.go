@@ -107,6 +107,7 @@ type slot struct {
 	deadline   int64
 	heapIndex  int // in deadlines; -1: not there
 	emptySince int64
+	unasked    bool   // loaded at start, and nobody has wanted anything of it since
 	restoredAt int64  // its last fact before it was loaded; zero once somebody has been here
 	pin        string // as it stands in the directory
 }
@@ -179,6 +180,7 @@ func (s *Shard) onCommand(now int64, cmd *Command) {
 			s.load(sl)
 		}
 	}
+	sl.unasked = false
 	if sl.loading || sl.mustReload {
 		s.wait(sl, cmd)
 		return
@@ -339,7 +341,10 @@ func (s *Shard) sweep(now int64) {
 		case sl.appends > 0:
 		case idle && sl.room.Over() || abandoned:
 			over = append(over, sl)
-		case (idle || !sl.room.Exists()) && sl.room.Connections() == 0 && sl.deadline == 0 && sl.pin == "":
+		case (idle || sl.unasked || !sl.room.Exists()) && sl.room.Connections() == 0 && sl.room.Idle() && sl.pin == "":
+			if sl.heapIndex >= 0 {
+				heap.Remove(&s.deadlines, sl.heapIndex)
+			}
 			delete(s.slots, id)
 			s.stats.rooms.Add(-1)
 		}

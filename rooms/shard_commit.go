@@ -371,7 +371,7 @@ func (s *Shard) onRestore(r restore) {
 	if s.slots[r.room] != nil {
 		return
 	}
-	sl := &slot{id: r.room, heapIndex: -1}
+	sl := &slot{id: r.room, heapIndex: -1, unasked: true}
 	s.slots[r.room] = sl
 	s.stats.rooms.Add(1)
 	s.load(sl)

@@ -519,6 +519,41 @@ func TestAbandonedGameIsClosedInSpiteOfRestarts(t *testing.T) {
 	}
 }
 
+// A ban that lasts for a year must not keep the room in memory for a year; it holds all the same.
+func TestBanDoesNotKeepTheRoom(t *testing.T) {
+	w := newWorld(t, ShardConfig{IdleUnloadMs: 60_000}, &Config{})
+	w.journal.auto = true
+	ban := cmd("r", wire.OpModBan, 1, &wire.ModUserData{User: "eve", DurationMs: 300 * 86_400_000}, as(wire.RoleModerator))
+	okReply(t, w.do(joinCmd("r", 1, as(wire.RoleModerator)), ban), ban)
+	w.do(Command{Room: "r", From: effect.Caller{Conn: 1}, Body: &Disconnect{}})
+	for range 3 {
+		w.now += 61_000
+		w.commit()
+	}
+	if len(w.shard.slots) != 0 || len(w.shard.deadlines) != 0 {
+		t.Fatal("the room is kept")
+	}
+	j := joinCmd("r", 2, user("eve"))
+	wantErr(t, w.do(j), j, wire.CodeBanned)
+}
+
+// Rooms without a quiz need no clock: what a start loads of them leaves memory at the next sweep, unless it is wanted.
+func TestRestoredRoomWithoutQuizLeavesSoon(t *testing.T) {
+	w := newWorld(t, ShardConfig{}, nil)
+	w.do(joinCmd("r", 1), publishCmd("r", 1, `1`, ""), joinCmd("wanted", 1), publishCmd("wanted", 1, `1`, ""))
+	w.start(ShardConfig{})
+	for _, room := range []string{"r", "wanted"} {
+		w.shard.inbox.signalWith(restore{room})
+	}
+	w.commit()
+	w.do(cmd("wanted", wire.OpQuizState, 1, nil))
+	w.now += sweepEveryMs
+	w.commit()
+	if w.shard.slots["r"] != nil || w.shard.slots["wanted"] == nil {
+		t.Fatalf("%d rooms in memory", len(w.shard.slots))
+	}
+}
+
 func TestRefusedCreateGivesThePINBack(t *testing.T) {
 	w := newWorld(t, ShardConfig{HeldOutputsMax: 1}, nil)
 	w.post(joinCmd("r", 1))
