@@ -42,13 +42,13 @@ func (l *Loader) Load(room string, cfg *Config, done func(*Room, error)) {
 	}
 }
 
-// Run works until ctx ends.
+// Run works until ctx ends; rooms that still wait then are not loaded.
 func (l *Loader) Run(ctx context.Context) {
 	var workers sync.WaitGroup
 	for range loadWorkers {
 		workers.Go(func() {
 			for {
-				for l.Work() {
+				for ctx.Err() == nil && l.Work() {
 				}
 				select {
 				case <-ctx.Done():

@@ -15,6 +15,24 @@ import (
 	"lectern/rooms/effect"
 )
 
+// A server that stops while many rooms wait to be loaded must not load them all first.
+func TestLoaderStops(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	l := NewLoader(newFakeJournal())
+	var loads atomic.Int64
+	for i := range 100 {
+		l.Load(fmt.Sprint("r", i), &Config{}, func(*Room, error) {
+			loads.Add(1)
+			cancel()
+		})
+	}
+	l.Run(ctx)
+	if n := loads.Load(); n < 1 || n > loadWorkers {
+		t.Fatalf("%d rooms were loaded", n)
+	}
+}
+
 // lockedJournal is a fakeJournal for several shards; it commits at once.
 type lockedJournal struct {
 	mu sync.Mutex
