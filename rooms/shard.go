@@ -73,6 +73,7 @@ type Shard struct {
 	effects   effect.Effects
 	records   []Record   // facts of this drain
 	batch     *heldBatch // outputs of this drain, not yet behind its records
+	batches   uint64     // made so far
 	held      heldQueue
 	outbound  []Delivery // durable, waiting for the loops
 	spare     []Delivery // what the loops gave back
@@ -99,6 +100,7 @@ type slot struct {
 	loading    bool
 	waiting    []Command // while loading, at most loadWaitMax
 	appends    int       // journal calls on their way that hold facts of this room
+	touchedBy  uint64    // number of the last batch with facts of this room
 	mustReload bool
 	failed     bool   // only while Shard.lose runs
 	saidSeq    uint64 // of the last event that has left for the loops

@@ -11,6 +11,7 @@ import (
 
 // heldBatch is what one drain said, waiting for what it recorded.
 type heldBatch struct {
+	number  uint64 // counts the shard's batches
 	items   []heldItem
 	touched []*slot // rooms with facts in it
 	settled bool    // the journal has answered, or there was nothing to ask
@@ -26,9 +27,10 @@ type heldItem struct {
 
 // touch notes that the batch holds facts of a room.
 func (b *heldBatch) touch(sl *slot) {
-	if n := len(b.touched); n > 0 && b.touched[n-1] == sl || slices.Contains(b.touched, sl) {
+	if sl.touchedBy == b.number {
 		return
 	}
+	sl.touchedBy = b.number
 	b.touched = append(b.touched, sl)
 	sl.appends++
 }
@@ -39,7 +41,8 @@ type heldQueue []*heldBatch
 // openBatch is the batch of the drain that is going on.
 func (s *Shard) openBatch() *heldBatch {
 	if s.batch == nil {
-		s.batch = &heldBatch{items: s.freeItems}
+		s.batches++
+		s.batch = &heldBatch{number: s.batches, items: s.freeItems}
 		s.freeItems = nil
 	}
 	return s.batch

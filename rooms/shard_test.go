@@ -554,6 +554,26 @@ func TestRestoredRoomWithoutQuizLeavesSoon(t *testing.T) {
 	}
 }
 
+// A room counts once for each batch, however its steps alternate with those of others: it may be loaded when that many
+// answers of the journal are there.
+func TestInterleavedStepsCountOnce(t *testing.T) {
+	w := newWorld(t, ShardConfig{}, nil)
+	w.do(joinCmd("a", 1), joinCmd("b", 1))
+	for n := range 2 {
+		for range 3 {
+			w.post(publishCmd("a", 1, `1`, ""), publishCmd("b", 1, `1`, ""))
+		}
+		w.drain()
+		if a, b := w.shard.slots["a"].appends, w.shard.slots["b"].appends; a != n+1 || b != n+1 {
+			t.Fatalf("%d and %d appends on their way, want %d", a, b, n+1)
+		}
+	}
+	w.commit()
+	if a, b := w.shard.slots["a"].appends, w.shard.slots["b"].appends; a != 0 || b != 0 {
+		t.Fatalf("%d and %d appends are left", a, b)
+	}
+}
+
 func TestRefusedCreateGivesThePINBack(t *testing.T) {
 	w := newWorld(t, ShardConfig{HeldOutputsMax: 1}, nil)
 	w.post(joinCmd("r", 1))
