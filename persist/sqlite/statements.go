@@ -46,7 +46,8 @@ func (s *statements) prepare(ctx context.Context, conn *sql.Conn) error {
 		{&s.familyInsert, "INSERT INTO refresh_families (id, subject, name, role, room, created_at, expires_at, " +
 			"revoked_at, newest) VALUES (?,?,?,?,?,?,?,?,?)"},
 		{&s.familyByToken, "SELECT f.id, f.subject, f.name, f.role, f.room, f.created_at, f.expires_at, f.revoked_at, " +
-			"f.newest = ?, f.previous = ?, f.spent_at FROM refresh_tokens t JOIN refresh_families f ON f.id = t.family WHERE t.hash = ?"},
+			"f.newest = ?, f.previous = ?, f.spent_at " +
+			"FROM refresh_tokens t JOIN refresh_families f ON f.id = t.family WHERE t.hash = ?"},
 		{&s.familyRotate, "UPDATE refresh_families SET newest = ?, previous = ?, spent_at = ?, " +
 			"expires_at = ? WHERE id = ?"},
 		{&s.familyRevoke, "UPDATE refresh_families SET revoked_at = ? WHERE id = ?"},

@@ -77,7 +77,9 @@ func newFamily(t *testing.T, ctx context.Context, s persist.Store, id string, fi
 }
 
 // rotate lets no retries in.
-func rotate(ctx context.Context, s persist.Store, old, next auth.RefreshHash, at, expiresAt int64) (auth.Family, error) {
+func rotate(ctx context.Context, s persist.Store, old, next auth.RefreshHash, at, expiresAt int64) (
+	auth.Family, error,
+) {
 	return s.RotateRefresh(ctx, auth.Rotation{Old: old, Next: next, At: at, ExpiresAt: expiresAt, RetrySince: at})
 }
 
