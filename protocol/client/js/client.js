@@ -48,7 +48,7 @@ export class Client extends Emitter {
     this.socket = undefined;
     this.lastId = 0;
     this.attempt = 0;
-    this.renewing = false;
+    /** @type {Promise<boolean> | undefined} */ this.renewing = undefined;
     /** @type {any} */ this.retryTimer = undefined;
     /** @type {any} */ this.renewTimer = undefined;
     /** @type {any} */ this.beatTimer = undefined;
@@ -425,21 +425,24 @@ export class Client extends Emitter {
     const left = this.expiresIn();
     if (left === Infinity || !this.tokens?.refreshToken || !this.options.renew) return;
     // A fifth of the life before its end, so that a short outage leaves room for another try.
-    const wait = Math.min(Math.max(left * 0.8, 1_000), timerMsMax);
+    const wait = this.tokens.unsettled ? 0 : Math.min(Math.max(left * 0.8, 1_000), timerMsMax);
     this.renewTimer = this.timers.setTimeout(() => this.renew(), wait);
   }
 
   /**
    * Renews the tokens and, on an open connection, tells the server. Stops the client when the right to renew is gone.
+   * Calls at the same time share one renewal.
    * @returns {Promise<boolean>} whether the client may go on
    */
-  async renew() {
+  renew() {
+    return (this.renewing ??= this.renewOnce().finally(() => (this.renewing = undefined)));
+  }
+
+  async renewOnce() {
     if (!this.tokens?.refreshToken || !this.options.renew) {
       if (this.expiresIn() < 0) this.stop(4002, 'the token has expired', true);
       return this.state !== 'stopped';
     }
-    if (this.renewing) return false;
-    this.renewing = true;
     try {
       this.tokens = await this.options.renew(this.tokens);
     } catch (error) {
@@ -453,8 +456,6 @@ export class Client extends Emitter {
       if (this.state === 'waiting') this.retry(wait, true);
       else this.renewTimer = this.timers.setTimeout(() => this.renew(), wait);
       return false;
-    } finally {
-      this.renewing = false;
     }
     this.emit('tokens', this.tokens);
     this.scheduleRenewal();

@@ -21,7 +21,7 @@ export class Api {
   /**
    * @param {string} method
    * @param {string} path
-   * @param {{json?: unknown, body?: BodyInit, type?: string, anonymous?: boolean}} [options]
+   * @param {{json?: unknown, body?: BodyInit, type?: string, anonymous?: boolean, signal?: AbortSignal}} [options]
    * @returns {Promise<Response>} a response with a 2xx status
    */
   async send(method, path, options = {}) {
@@ -39,7 +39,8 @@ export class Api {
     if (token) headers.Authorization = `Bearer ${token}`;
     let response;
     try {
-      response = await this.fetch(this.origin + path, { method, headers, body, cache: 'no-store' });
+      const { signal } = options;
+      response = await this.fetch(this.origin + path, { method, headers, body, signal, cache: 'no-store' });
     } catch {
       throw new LecternError('network', 'no connection to the server');
     }
@@ -50,7 +51,7 @@ export class Api {
   /**
    * @param {string} method
    * @param {string} path
-   * @param {{json?: unknown, body?: BodyInit, type?: string, anonymous?: boolean}} [options]
+   * @param {{json?: unknown, body?: BodyInit, type?: string, anonymous?: boolean, signal?: AbortSignal}} [options]
    * @returns {Promise<any>} the JSON of the reply, undefined when it is empty
    */
   async call(method, path, options) {
@@ -69,14 +70,17 @@ export class Api {
   }
 
   /**
-   * Exchanges a refresh token. The old one is spent afterwards.
+   * Exchanges a refresh token. The old one is spent afterwards; when the reply is lost it is good for another try within
+   * 60 s. Tokens that others hold, too, are renewed through Renewal.
    * @param {Tokens} tokens
+   * @param {AbortSignal} [signal]
    * @returns {Promise<Tokens>}
    */
-  async refresh(tokens) {
+  async refresh(tokens, signal) {
     const fresh = await this.call('POST', '/auth/refresh', {
       json: { refreshToken: tokens.refreshToken },
       anonymous: true,
+      signal,
     });
     return { ...tokens, ...fresh };
   }

@@ -3,6 +3,7 @@ export { Client } from './client.js';
 export { Room } from './room.js';
 export { LecternError } from './errors.js';
 export { Api } from './http.js';
+export { Renewal } from './renewal.js';
 export { ServerClock } from './clock.js';
 export { afterClose, backoffMs, retryAfterOf } from './reconnect.js';
 export { newKey } from './keys.js';

@@ -10,6 +10,8 @@
  * @property {string} [name]
  * @property {string} [role]
  * @property {string} [room]
+ * @property {number} [renewedAt] Unix milliseconds of the browser's clock; set by Renewal
+ * @property {boolean} [unsettled] a renewal began and its end is not known; set by Renewal
  */
 
 /**
@@ -68,12 +70,24 @@
  * @property {string} url address of the WebSocket, ws: or wss:
  * @property {Tokens} [tokens] absent: connect as guestName (a server with --dev only)
  * @property {string} [guestName]
- * @property {(tokens: Tokens) => Promise<Tokens>} [renew] exchanges the refresh token; usually Api.refresh
+ * @property {(tokens: Tokens) => Promise<Tokens>} [renew] exchanges the refresh token; Renewal.renew, or Api.refresh when
+ *   nobody else has these tokens
  * @property {new (url: string, protocols?: string[]) => any} [WebSocket] default: the global one
  * @property {Timers} [timers]
  * @property {() => number} [random] 0 ≤ r < 1
  * @property {number} [requestTimeoutMs] default 10,000
  * @property {number} [heartbeatMs] how often an idle connection is tried and the clock measured; default 20,000
+ */
+
+/**
+ * @typedef {object} RenewalOptions
+ * @property {() => Tokens | null | undefined} load what is stored now
+ * @property {(tokens: Tokens) => void} save
+ * @property {(tokens: Tokens, signal: AbortSignal) => Promise<Tokens>} refresh usually Api.refresh
+ * @property {any} [channel] a BroadcastChannel, or what acts like one: how tabs tell each other
+ * @property {any} [locks] a LockManager; default: navigator.locks, which exists in secure contexts only
+ * @property {() => number} [random] 0 ≤ r < 1
+ * @property {Timers} [timers]
  */
 
 /**

@@ -1,7 +1,7 @@
 import { h, put, byId, focusHeading } from './dom.js';
 import { t, explain } from './i18n.js';
 import { mountHeader, mark } from './chrome.js';
-import { api, hostSlot, gameSlot } from './session.js';
+import { api, hostSlot, gameSlot, renew } from './session.js';
 import { libraryView } from './host-library.js';
 import { importView } from './host-import.js';
 import { editorView } from './host-editor.js';
@@ -49,24 +49,20 @@ host.send = async (method, path, options) => sending('send', method, path, optio
 
 async function sending(kind, method, path, options) {
   const tokens = hostSlot.get();
-  const soon = tokens?.expiresAt && tokens.expiresAt - Date.now() < 30_000;
+  const soon = tokens?.unsettled || (tokens?.expiresAt && tokens.expiresAt - Date.now() < 30_000);
   try {
-    if (soon && tokens.refreshToken) await renew(tokens);
+    if (soon && tokens.refreshToken) await renew(hostSlot, tokens);
     return await api[kind](method, path, options);
   } catch (error) {
     if (error.status !== 401) throw error;
     if (!soon && hostSlot.get()?.refreshToken) {
-      await renew(hostSlot.get());
+      await renew(hostSlot, tokens?.refreshToken ? tokens : hostSlot.get());
       return api[kind](method, path, options);
     }
     hostSlot.clear();
     go('signIn', { fault: t('error.token_expired') });
     throw error;
   }
-}
-
-async function renew(tokens) {
-  hostSlot.set(await api.refresh(tokens));
 }
 
 function signInView(_, { fault } = {}) {

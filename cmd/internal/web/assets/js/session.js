@@ -1,4 +1,4 @@
-import { Api, Client } from '../sdk/index.js';
+import { Api, Client, Renewal } from '../sdk/index.js';
 
 // Tokens live in sessionStorage: a reload keeps them, closing the tab forgets them, another tab can be somebody else.
 
@@ -38,10 +38,27 @@ export function socketURL() {
   return `${location.protocol === 'https:' ? 'wss:' : 'ws:'}//${location.host}/ws`;
 }
 
+const renewals = new Map();
+
+/** Newer tokens than the given ones, once for all who ask in this tab; they are in the slot then. */
+export function renew(store, tokens) {
+  return renewal(store).renew(tokens);
+}
+
+function renewal(store) {
+  if (!renewals.has(store)) {
+    const channel = globalThis.BroadcastChannel && new BroadcastChannel('lectern.tokens');
+    const refresh = (old, signal) => api.refresh(old, signal);
+    renewals.set(store, new Renewal({ load: store.get, save: store.set, refresh, channel }));
+  }
+  return renewals.get(store);
+}
+
 /** A client that keeps its tokens in a slot and wakes with the page. */
 export function connect(tokens, store) {
-  const client = new Client({ url: socketURL(), tokens, renew: (old) => api.refresh(old) });
-  client.on('tokens', (fresh) => store?.set({ ...store.get(), ...fresh }));
+  if (store) renewal(store); // hears from now on what other tabs get
+  const refresh = store ? (old) => renew(store, old) : (old) => api.refresh(old);
+  const client = new Client({ url: socketURL(), tokens, renew: refresh });
   addEventListener('online', () => client.wake());
   document.addEventListener('visibilitychange', () => {
     if (!document.hidden) client.wake();
