@@ -15,6 +15,7 @@ import (
 	"lectern/persist/sqlite"
 	"lectern/persist/storetest"
 	"lectern/rooms"
+	"lectern/rooms/auth"
 )
 
 // wantAdvice checks that opening fails with a message that says what is wrong and what to do.
@@ -262,5 +263,38 @@ func TestJournalOnSQLite(t *testing.T) {
 	n := 0
 	if err := again.Load("a", func(rooms.Record) error { n++; return nil }); err != nil || n != 1000 {
 		t.Fatalf("%d records, %v", n, err)
+	}
+}
+
+// TestRefreshTokensSurviveTheMigration takes a database back to the schema in which no retries were known.
+func TestRefreshTokensSurviveTheMigration(t *testing.T) {
+	path := newDB(t, 0)
+	change(t, path, "ALTER TABLE refresh_families DROP COLUMN spent_at")
+	change(t, path, "ALTER TABLE refresh_families DROP COLUMN previous")
+	change(t, path, "DELETE FROM goose_db_version WHERE version_id > 1")
+	change(t, path, "INSERT INTO refresh_families (id, subject, name, role, room, created_at, expires_at, revoked_at, "+
+		"newest) VALUES ('f', 'u', 'n', 'host', '', 1, 1000, 0, x'02"+strings.Repeat("00", 31)+"')")
+	for _, first := range []string{"01", "02"} {
+		change(t, path, "INSERT INTO refresh_tokens VALUES (x'"+first+strings.Repeat("00", 31)+"', 'f')")
+	}
+	s, err := sqlite.Open(t.Context(), sqlite.Config{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	use := func(old, next byte) error {
+		_, err := s.RotateRefresh(t.Context(), auth.Rotation{
+			Old: auth.RefreshHash{old}, Next: auth.RefreshHash{next}, At: 50, ExpiresAt: 1000, RetrySince: -10,
+		})
+		return err
+	}
+	if err := use(2, 3); err != nil {
+		t.Fatal(err)
+	}
+	if err := use(2, 4); err != nil {
+		t.Fatal(err)
+	}
+	if err := use(1, 5); !errors.Is(err, auth.ErrRefreshReused) {
+		t.Fatalf("got %v", err)
 	}
 }
