@@ -161,8 +161,16 @@ func (p *process) item(index int, l *loop, it rooms.Delivery) {
 		}
 		return
 	}
+	if int(it.Conn)%len(p.loops) != index {
+		return
+	}
 	c := p.w.conn(it.Conn)
-	if c == nil || int(c.id)%len(p.loops) != index {
+	if c == nil {
+		if it.Kind == effect.Join { // gone before its join was through: the room must not keep it
+			p.shardOf(it.Room).PostAlways([]rooms.Command{
+				{Room: it.Room, From: effect.Caller{Conn: it.Conn, User: it.User}, Body: &rooms.Disconnect{}},
+			})
+		}
 		return
 	}
 	switch it.Kind {

@@ -73,8 +73,7 @@ const (
 	violationsMax = 5
 )
 
-// Run runs one simulation. It needs no time of its own: the same seed and cfg give the same Report.
-func Run(seed uint64, cfg Config) Report {
+func newWorld(seed uint64, cfg Config) *world {
 	cfg = cfg.withDefaults()
 	w := &world{
 		cfg: cfg, rng: rand.New(rand.NewPCG(seed, 0x6c656374)), now: startMs, calm: cfg.Calm,
@@ -92,7 +91,13 @@ func Run(seed uint64, cfg Config) Report {
 		w.hosts = append(w.hosts, h)
 		w.clients = append(w.clients, h)
 	}
-	for w.report.Steps < cfg.Steps && !w.failed() {
+	return w
+}
+
+// Run runs one simulation. It needs no time of its own: the same seed and cfg give the same Report.
+func Run(seed uint64, cfg Config) Report {
+	w := newWorld(seed, cfg)
+	for w.report.Steps < w.cfg.Steps && !w.failed() {
 		w.report.Steps++
 		w.step()
 	}

@@ -4,6 +4,10 @@ import (
 	"flag"
 	"strings"
 	"testing"
+
+	"lectern/protocol/wire"
+	"lectern/rooms"
+	"lectern/rooms/effect"
 )
 
 var (
@@ -95,5 +99,45 @@ func TestCalmRunRefusesNothing(t *testing.T) {
 	check(t, r)
 	if r.FailedCommits+r.RefusedAppends+r.Restarts != 0 || r.AckedPubs == 0 {
 		t.Fatalf("%+v", counts(r))
+	}
+}
+
+// A connection asks twice and breaks when the first answer, a refusal, is there: the gateway has forgotten the room then,
+// and the second join still comes. The room must not keep a member that is gone.
+func TestJoinOfAConnectionThatIsGone(t *testing.T) {
+	w := newWorld(1, Config{Clients: 1, Hosts: 1, Loops: 1, Shards: 1, Calm: true})
+	c := newClient(w, "ada", false)
+	k := w.connect(c)
+	c.conn = k
+	from := effect.Caller{Conn: k.id, User: "ada", Name: "Ada", Role: wire.RoleParticipant}
+	for i, role := range []wire.Role{wire.RoleHost, wire.RoleNone} {
+		from.Req = uint64(i + 1)
+		k.requests[from.Req] = &request{op: wire.OpRoomJoin, view: &view{room: "r"}}
+		k.wire = append(k.wire, rooms.Command{
+			Room: "r", Op: wire.OpRoomJoin, Body: &wire.JoinData{Role: role}, From: from, MayCreate: true,
+		})
+	}
+	p := w.process
+	k.up(1)
+	for range 3 { // load, step, deliver
+		w.turn(0)
+		for p.loader.Work() {
+			continue
+		}
+		w.journal.answer(len(w.journal.queue))
+	}
+	k.up(1)
+	w.turn(0)
+	p.run(0)
+	if len(k.joined) != 0 {
+		t.Fatal("the refusal has not come")
+	}
+	k.drop()
+	for w.pump() {
+		continue
+	}
+	count := w.query("r", wire.OpRoomPresence, &wire.PresenceData{})
+	if reply, ok := count.Data.(*wire.PresenceReply); !ok || reply.Count != 1 { // the one who asks
+		t.Fatalf("the room counts %+v", count.Data)
 	}
 }
