@@ -183,10 +183,22 @@ func (d *delivery) run(l *netpoll.Loop) {
 		}
 		c := l.Lookup(netpoll.ConnID(it.Conn))
 		if c == nil {
+			d.tooLate(ls, it)
 			continue
 		}
 		d.single(ls, c.State.(*member), it)
 		given++
+	}
+}
+
+// tooLate deals with an output for a connection that is gone. Closed tells only the rooms that the connection knew of; a
+// room that took it in after it had left, or after another join was refused, has a member that nobody else will take
+// back.
+func (d *delivery) tooLate(ls *loopState, it *rooms.Delivery) {
+	if it.Kind == effect.Join {
+		d.gw.enqueue(ls, rooms.Command{
+			Room: it.Room, From: effect.Caller{Conn: it.Conn}, Body: &rooms.Disconnect{},
+		})
 	}
 }
 

@@ -1,0 +1,169 @@
+package gateway
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"runtime"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"lectern/netpoll"
+	"lectern/protocol/wire"
+	"lectern/protocol/ws"
+	"lectern/rooms"
+	"lectern/rooms/auth"
+	"lectern/rooms/effect"
+	"lectern/rooms/quota"
+)
+
+// shards stands in for the rooms: it keeps what the gateway posts.
+type shards struct {
+	full   atomic.Bool
+	posted chan rooms.Command
+}
+
+func (s *shards) Shards() int        { return 1 }
+func (s *shards) ShardOf(string) int { return 0 }
+func (s *shards) PostAlways(_ int, commands []rooms.Command) {
+	for _, cmd := range commands {
+		s.posted <- cmd
+	}
+}
+
+func (s *shards) Post(shard int, commands []rooms.Command) bool {
+	if s.full.Load() {
+		return false
+	}
+	s.PostAlways(shard, commands)
+	return true
+}
+
+// next waits for the next command that the gateway posts.
+func (s *shards) next(t *testing.T) rooms.Command {
+	t.Helper()
+	select {
+	case cmd := <-s.posted:
+		return cmd
+	case <-time.After(patience):
+		t.Fatal("the gateway posts nothing")
+		panic("unreachable")
+	}
+}
+
+// patience is how long a test waits for what must come.
+const patience = 20 * time.Second
+
+// scopes are tokens: each is good for the room of its name.
+type scopes struct{}
+
+func (scopes) Verify(now time.Time, token string) (auth.Claims, *wire.Error) {
+	return auth.Claims{
+		Subject: "user", Name: "user", Role: wire.RoleParticipant, Room: token, ExpiresAt: now.Add(time.Hour),
+	}, nil
+}
+
+func (scopes) IssueAccess(now time.Time, _ auth.Claims) (string, time.Time, error) {
+	return "token", now.Add(time.Hour), nil
+}
+
+// station is a gateway on real sockets, with one loop and nothing behind it.
+type station struct {
+	*Gateway
+	net    *netpoll.Server
+	shards *shards
+}
+
+func open(t *testing.T) *station {
+	t.Helper()
+	limit := quota.Limit{Count: 1000, Per: time.Second, Burst: 1000}
+	s := &station{shards: &shards{posted: make(chan rooms.Command, 1000)}}
+	s.Gateway = New(Config{
+		Dev: true, AuthTimeout: time.Minute, PingEvery: time.Minute, MessagesPer: limit, ChatPer: limit, RoomsPerConn: 10,
+		HandOffQueueMax: 1,
+	}, Options{
+		Tokens: scopes{}, PINs: rooms.NewDirectory(), Now: time.Now, Logger: slog.New(slog.DiscardHandler),
+		Rand: func() effect.Random { return rand.New(rand.NewPCG(1, 2)) },
+	})
+	s.SetPosts(s.shards)
+	var err error
+	if s.net, err = netpoll.New(netpoll.Config{Addr: "127.0.0.1:0", Loops: 1}, s.Gateway); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.net.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.net.Stop(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// dial upgrades a connection; token is the room that it is good for, empty for a guest of --dev.
+func (s *station) dial(t *testing.T, token string) (net.Conn, *bufio.Reader) {
+	t.Helper()
+	c, err := net.Dial("tcp", s.net.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	_ = c.SetDeadline(time.Now().Add(patience))
+	target, header := "/ws?guest=Ada", ""
+	if token != "" {
+		target, header = "/ws", "Authorization: Bearer "+token+"\r\n"
+	}
+	_, _ = fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n%s\r\n", target, header)
+	br := bufio.NewReader(c)
+	if head, err := http.ReadResponse(br, nil); err != nil || head.StatusCode != http.StatusSwitchingProtocols {
+		t.Fatal(head, err)
+	}
+	return c, br
+}
+
+func say(t *testing.T, c net.Conn, text string) {
+	t.Helper()
+	if _, err := c.Write(ws.AppendMaskedText(nil, []byte(text), 7)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// deliver hands one output to the loops, as a shard does.
+func (s *station) deliver(room string, o effect.Output) {
+	s.Deliver(0, []rooms.Delivery{{Room: room, Output: o}}, func() {})
+}
+
+// A connection joins, leaves and joins again, and is gone before the room's answers arrive. The first answer to its
+// leaving made the gateway forget the room; the room must be told all the same.
+func TestJoinOfAConnectionThatIsGoneIsTakenBack(t *testing.T) {
+	s := open(t)
+	c, br := s.dial(t, "")
+	say(t, c, `{"id":1,"op":"room:join","room":"r"}`)
+	conn := s.shards.next(t).From.Conn
+	s.deliver("r", effect.Output{Kind: effect.Join, Conn: conn, Role: wire.RoleParticipant})
+	say(t, c, `{"id":2,"op":"room:leave","room":"r"}`)
+	s.shards.next(t)
+	say(t, c, `{"id":3,"op":"room:join","room":"r"}`)
+	s.shards.next(t)
+	s.deliver("r", effect.Output{Kind: effect.Leave, Conn: conn})
+	s.deliver("r", effect.Output{Kind: effect.Reply, Conn: conn, Req: 2})
+	if _, err := br.ReadByte(); err != nil {
+		t.Fatal(err)
+	}
+	_ = c.Close()
+	for s.net.Stats().Open > 0 {
+		runtime.Gosched()
+	}
+	s.deliver("r", effect.Output{Kind: effect.Join, Conn: conn, Role: wire.RoleParticipant})
+	cmd := s.shards.next(t)
+	if _, gone := cmd.Body.(*rooms.Disconnect); !gone || cmd.Room != "r" || cmd.From.Conn != conn {
+		t.Fatalf("the room is told %+v", cmd)
+	}
+}
