@@ -41,6 +41,7 @@ func (g *Gateway) Call(ctx context.Context, cmd rooms.Command) (any, *wire.Error
 	}()
 	cmd.From.Conn, cmd.From.Req = bridgeConn, req
 	if !g.posts.Post(g.posts.ShardOf(cmd.Room), []rooms.Command{cmd}) {
+		g.dropSession(&cmd)
 		return nil, wire.NewError(wire.CodeUnavailable, "the server is busy; try again")
 	}
 	select {

@@ -214,13 +214,16 @@ func (m *member) opQuizCreate(req *native.Request, body any) {
 	loop, id := m.conn.Loop(), cmd.From.Conn
 	job := func() {
 		ready, err := g.NewSession(cmd.From, data)
-		loop.Post(resume{id, func(m *member) {
+		posted := loop.Post(resume{conn: id, then: func(m *member) {
 			if err != nil {
 				m.refuse(cmd.From.Req, err)
 				return
 			}
 			g.enqueue(state(m.conn.Loop()), ready)
-		}})
+		}, gone: func() { g.dropSession(&ready) }})
+		if !posted {
+			g.dropSession(&ready)
+		}
 	}
 	select {
 	case g.work <- job:
@@ -231,10 +234,20 @@ func (m *member) opQuizCreate(req *native.Request, body any) {
 	}
 }
 
-// resume is a task that goes on with a connection after work elsewhere, if it is still there.
+// resume is a task that goes on with a connection after work elsewhere, if it is still there; otherwise gone undoes the
+// work.
 type resume struct {
 	conn wire.ConnID
 	then func(*member)
+	gone func()
+}
+
+// dropSession frees the PIN of a command from NewSession that never reaches a shard; of others there is nothing to
+// free. Any goroutine.
+func (g *Gateway) dropSession(cmd *rooms.Command) {
+	if body, ok := cmd.Body.(*rooms.Create); ok {
+		g.pins.Release(body.PIN, cmd.Room)
+	}
 }
 
 // NewSession prepares the command that creates a room for a quiz: reads the quiz, reserves a PIN, signs the host's

@@ -197,6 +197,7 @@ func (g *Gateway) refuseBatch(l *netpoll.Loop, shard int, batch []rooms.Command)
 			g.posts.PostAlways(shard, batch[i:i+1])
 			continue
 		}
+		g.dropSession(&batch[i])
 		if c := l.Lookup(netpoll.ConnID(batch[i].From.Conn)); c != nil {
 			m := c.State.(*member)
 			if batch[i].Op == wire.OpRoomJoin {
@@ -257,6 +258,8 @@ func (g *Gateway) Task(l *netpoll.Loop, task any) {
 	case resume:
 		if c := l.Lookup(netpoll.ConnID(t.conn)); c != nil {
 			t.then(c.State.(*member))
+		} else {
+			t.gone()
 		}
 	}
 }

@@ -167,3 +167,40 @@ func TestJoinOfAConnectionThatIsGoneIsTakenBack(t *testing.T) {
 		t.Fatalf("the room is told %+v", cmd)
 	}
 }
+
+const createQuiz = `{"id":1,"op":"quiz:create","data":{"quiz":{"title":"T","questions":[` +
+	`{"type":"single_choice","text":"Q","timeLimitMs":20000,"options":[{"text":"a","correct":true},{"text":"b"}]}]}}}`
+
+// A quiz that never reaches its shard, because its connection went away meanwhile or because the shard has no room for
+// it, doesn't keep its PIN.
+func TestPINOfAQuizThatNeverComesToBeIsFree(t *testing.T) {
+	s := open(t)
+	c, _ := s.dial(t, "")
+	say(t, c, createQuiz)
+	job := <-s.work
+	_ = c.Close()
+	for s.net.Stats().Open > 0 {
+		runtime.Gosched()
+	}
+	job()
+	for s.pins.Len() > 0 { // the loop has the task; go test's own limit ends a wait that is in vain
+		runtime.Gosched()
+	}
+	c, br := s.dial(t, "")
+	s.shards.full.Store(true)
+	say(t, c, createQuiz)
+	(<-s.work)()
+	if _, err := br.ReadByte(); err != nil {
+		t.Fatal(err)
+	}
+	if n := s.pins.Len(); n != 0 {
+		t.Errorf("after a refused batch %d PINs are in use", n)
+	}
+	cmd, err := s.NewSession(effect.Caller{User: "host"}, &wire.QuizCreateData{Quiz: &wire.Quiz{}})
+	if err != nil || s.pins.Len() != 1 {
+		t.Fatal(err, s.pins.Len())
+	}
+	if _, err := s.Call(t.Context(), cmd); err == nil || s.pins.Len() != 0 {
+		t.Errorf("after a refused call %d PINs are in use: %v", s.pins.Len(), err)
+	}
+}
