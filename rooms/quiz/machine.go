@@ -209,8 +209,8 @@ func (m *Machine) Remove(env effect.Env, user string, out *effect.Effects) {
 }
 
 // Recover is called once, after the last fact of a journal was applied to a new machine: it gives an open question the
-// time back that it had at the last recorded fact. For a while, questions that open then wait for everybody in the game,
-// connected or not: the first to come back must not close them for the others.
+// time back that it had at the last recorded fact. For a while, questions that open then wait for everybody in the
+// game, connected or not: the first to come back must not close them for the others.
 func (m *Machine) Recover(env effect.Env, out *effect.Effects) {
 	m.volatile.patientUntil = env.Now + comeBackMs
 	running := m.phase == wire.PhaseOpen || (m.advanceAt != 0 && m.phase != wire.PhasePaused)

@@ -102,8 +102,8 @@ func TestCalmRunRefusesNothing(t *testing.T) {
 	}
 }
 
-// A connection asks twice and breaks when the first answer, a refusal, is there: the gateway has forgotten the room then,
-// and the second join still comes. The room must not keep a member that is gone.
+// A connection asks twice and breaks when the first answer, a refusal, is there: the gateway has forgotten the room
+// then, and the second join still comes. The room must not keep a member that is gone.
 func TestJoinOfAConnectionThatIsGone(t *testing.T) {
 	w := newWorld(1, Config{Clients: 1, Hosts: 1, Loops: 1, Shards: 1, Calm: true})
 	c := newClient(w, "ada", false)
