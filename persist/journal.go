@@ -64,6 +64,10 @@ type Journal struct {
 	wake  chan struct{} // one slot: something waits or the journal closes
 	ended chan struct{} // closed when Run has returned
 
+	// Run's goroutine only.
+	lastLogged time.Time // when a failed transaction was last logged
+	unlogged   int       // failed transactions since
+
 	// Guarded by mu.
 	mu           sync.Mutex
 	queue        []pending
@@ -123,9 +127,9 @@ func (j *Journal) signal() {
 }
 
 // Load implements rooms.Journal. Afterwards nothing is held against a room that had failed, whether it could be read or
-// not: who loads it has nothing of it on the way any more and goes on from what was visited, and a record that were late
-// all the same would leave a gap, which the store refuses. Otherwise a room that nobody comes back to would count as
-// failed for ever.
+// not: who loads it has nothing of it on the way any more and goes on from what was visited, and a late record
+// would leave a gap, which the store refuses. Otherwise a room that nobody comes back to would count as failed
+// for ever.
 func (j *Journal) Load(room string, visit func(rooms.Record) error) error {
 	err := j.store.ReadRoom(context.Background(), room, visit)
 	j.mu.Lock()
@@ -318,12 +322,25 @@ func (j *Journal) commit(recs []rooms.Record) error {
 	err := j.store.AppendRecords(ctx, recs)
 	took := j.cfg.Now().Sub(began)
 	if err != nil {
-		j.cfg.Logger.Error("journal: records were not stored", "records", len(recs), "error", err)
+		j.logFailure(began, err)
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.stats.flushed(len(recs), took, err)
 	return err
+}
+
+// failureLogEvery is how often failures are logged while one follows another.
+const failureLogEvery = 10 * time.Second
+
+// logFailure reports a failed transaction: a full disk must not be filled with log lines. Run's goroutine.
+func (j *Journal) logFailure(now time.Time, err error) {
+	j.unlogged++
+	if since := now.Sub(j.lastLogged); since >= 0 && since < failureLogEvery {
+		return
+	}
+	j.cfg.Logger.Error("journal: records were not stored", "transactions", j.unlogged, "error", err)
+	j.lastLogged, j.unlogged = now, 0
 }
 
 // answer gives the batch's room in the queue back, then calls done in order.

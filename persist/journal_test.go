@@ -1,6 +1,7 @@
 package persist_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 	"pgregory.net/rapid"
@@ -59,7 +61,9 @@ func start(t testing.TB, held bool, cfg persist.Config) *harness {
 	if held {
 		store.entered, store.leave = make(chan int), make(chan error)
 	}
-	cfg.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
+	}
 	h := &harness{t: t, store: store, journal: persist.New(store, cfg), results: make(chan string, 1000)}
 	return h
 }
@@ -311,6 +315,25 @@ func TestLoadForgetsTheFailure(t *testing.T) {
 	h.append("a2", rec("a", 1, 2)...)
 	h.flush(2, nil)
 	h.want("a2 ok")
+}
+
+// TestFailuresAreLoggedOnceInAWhile: a full disk must not be filled with log lines.
+func TestFailuresAreLoggedOnceInAWhile(t *testing.T) {
+	var log bytes.Buffer // read when the journal has answered
+	h := start(t, true, persist.Config{
+		Now:    func() time.Time { return time.Unix(1_764_000_000, 0) },
+		Logger: slog.New(slog.NewTextHandler(&log, nil)),
+	})
+	h.run()
+	for range 5 {
+		h.append("a", rec("a", 1, 1)...)
+		<-h.store.entered
+		h.store.leave <- errDisk
+		h.want("a disk")
+	}
+	if n := bytes.Count(log.Bytes(), []byte("\n")); n != 1 {
+		t.Errorf("%d lines:\n%s", n, log.String())
+	}
 }
 
 // TestConflictHurtsOneRoom: a room that has lost its ownership doesn't fail the others of its batch.
