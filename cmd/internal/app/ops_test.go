@@ -226,7 +226,7 @@ func TestRefusals(t *testing.T) {
 		{`{"id":5,"op":"time:sync","data":{"t0":"x"}}`, 5, wire.CodeInvalidData, "t0"},
 		{`{"id":6,"op":"room:publish","room":"r","data":{"event":"quiz:end","payload":1}}`, 6, wire.CodeInvalidData, "event"},
 		{`{"id":7,"op":"room:join","data":{}}`, 7, wire.CodeBadMessage, ""},
-		{`{"id":8,"op":"room:publish","room":"no-such-room","data":{"event":"x","payload":1}}`, 8, wire.CodeUnknownRoom, ""},
+		{`{"id":8,"op":"room:publish","room":"no-such-room","data":{"event":"x","payload":1}}`, 8, wire.CodeNotMember, ""},
 		{
 			`{"id":9,"op":"quiz:create","data":{"title":"t","questions":[{"type":"single_choice","text":"q","options":[]}]}}`,
 			9, wire.CodeInvalidData, "questions[0].options",

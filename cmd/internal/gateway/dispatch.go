@@ -18,7 +18,9 @@ type commandSpec struct {
 	// here answers on the loop; nil: the command goes to its room.
 	here func(m *member, req *native.Request, data any)
 	open bool // may be sent before auth
-	chat bool // counts against the chat's quota as well
+	// outsiders may send it to a room that they have not joined; the rooms have the last word.
+	outsiders bool
+	chat      bool // counts against the chat's quota as well
 }
 
 // commands is the dispatch table; a test holds it complete.
@@ -41,6 +43,13 @@ func init() {
 	}
 	commands[wire.OpChatHistory] = room(3, wire.RoleObserver)
 	commands[wire.OpRoomPresence] = room(3, wire.RoleObserver)
+	for _, op := range []wire.Op{
+		wire.OpRoomLeave, wire.OpQuizStart, wire.OpQuizNext, wire.OpQuizPause, wire.OpQuizResume, wire.OpQuizExtend,
+		wire.OpQuizSkip, wire.OpQuizLock, wire.OpQuizEnd, wire.OpModMute, wire.OpModBan, wire.OpModKick,
+		wire.OpModApprove, wire.OpModReject, wire.OpModLockdown, wire.OpModSlow,
+	} {
+		commands[op].outsiders = true
+	}
 }
 
 // Message decodes one message and sends it on its way. payload is borrowed.
@@ -108,6 +117,9 @@ func (m *member) toRoom(req *native.Request, data any) *wire.Error {
 	if err != nil {
 		return err
 	}
+	if !commands[req.Op].outsiders && m.find(room) < 0 { // the shard would load the room only to say so
+		return wire.NewError(wire.CodeNotMember, "join the room before %s", req.Op)
+	}
 	m.toShard(m.command(room, req, data))
 	return nil
 }
@@ -128,22 +140,42 @@ func (m *member) command(room string, req *native.Request, data any) rooms.Comma
 }
 
 // roomOf finds the room that a command means: the one it names, by id or PIN, or the only one that the connection is
-// in.
+// in. A token for one room gets the same answer for all others, whether there is such a room or not.
 func (m *member) roomOf(name string) (string, *wire.Error) {
+	room, known := name, true
 	switch {
-	case name != "":
-		if len(name) == pinDigits {
-			if room, ok := m.gw.pins.Room(name); ok {
-				return room, nil
-			}
+	case isPIN(name):
+		if room, known = m.gw.pins.Room(name); !known {
+			room = name
 		}
-		return name, nil
+	case name != "":
 	case len(m.joined) == 1:
-		return m.joined[0].id, nil
+		room = m.joined[0].id
 	case m.scope != "":
-		return m.scope, nil
+		room = m.scope
+	default:
+		return "", wire.NewError(wire.CodeBadMessage, "name the room in the member room")
 	}
-	return "", wire.NewError(wire.CodeBadMessage, "name the room in the member room")
+	switch {
+	case m.scope != "" && room != m.scope:
+		return "", wire.NewError(wire.CodeForbidden, "this token is good for another room only")
+	case !known: // not the name of a room that joining would create
+		return "", wire.NewError(wire.CodeUnknownRoom, "no room has this PIN")
+	}
+	return room, nil
+}
+
+// isPIN says whether a name can only be a PIN: six digits.
+func isPIN(name string) bool {
+	if len(name) != pinDigits {
+		return false
+	}
+	for i := range len(name) {
+		if name[i] < '0' || name[i] > '9' {
+			return false
+		}
+	}
+	return true
 }
 
 const pinDigits = 6

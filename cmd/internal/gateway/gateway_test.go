@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"runtime"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -202,5 +203,44 @@ func TestPINOfAQuizThatNeverComesToBeIsFree(t *testing.T) {
 	}
 	if _, err := s.Call(t.Context(), cmd); err == nil || s.pins.Len() != 0 {
 		t.Errorf("after a refused call %d PINs are in use: %v", s.pins.Len(), err)
+	}
+}
+
+// A room that a connection has no business with isn't asked, and so isn't loaded.
+func TestWhatIsRefusedWithoutAskingTheRoom(t *testing.T) {
+	s := open(t)
+	pin, _ := s.pins.Reserve(rand.New(rand.NewPCG(3, 4)), "other")
+	for _, tt := range []struct {
+		token, op, room string
+		want            wire.Code
+	}{
+		{"mine", "room:join", "other", wire.CodeForbidden},
+		{"mine", "room:join", pin, wire.CodeForbidden},
+		{"mine", "room:join", "000000", wire.CodeForbidden},
+		{"mine", "quiz:end", "guess", wire.CodeForbidden},
+		{"mine", "chat:typing", "", wire.CodeNotMember},
+		{"", "chat:typing", "guess", wire.CodeNotMember},
+		{"", "room:join", "000000", wire.CodeUnknownRoom},
+		{"", "room:join", pin, ""},
+		{"", "room:join", "room-1", ""},
+		{"", "quiz:next", "room-1", ""},
+		{"mine", "room:join", "", ""},
+	} {
+		c, br := s.dial(t, tt.token)
+		say(t, c, fmt.Sprintf(`{"id":1,"op":%q,"room":%q,"data":{}}`, tt.op, tt.room))
+		if tt.want == "" {
+			if cmd := s.shards.next(t); cmd.Op.String() != tt.op {
+				t.Errorf("%+v: posted %+v", tt, cmd)
+			}
+			continue
+		}
+		answer := make([]byte, 512)
+		n, err := br.Read(answer)
+		if err != nil || !strings.Contains(string(answer[:n]), fmt.Sprintf("%q", tt.want)) {
+			t.Errorf("%+v: answered %s %v", tt, answer[:n], err)
+		}
+		if len(s.shards.posted) > 0 {
+			t.Errorf("%+v: the room is asked: %+v", tt, s.shards.next(t))
+		}
 	}
 }
