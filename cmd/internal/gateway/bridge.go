@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"sync"
+	"time"
 
 	"lectern/protocol/wire"
 	"lectern/rooms"
@@ -24,9 +25,14 @@ type bridgeReply struct {
 	err  *wire.Error
 }
 
-// Call sends a command to its room and waits for the reply. The caller's connection and request id are set here. Any
+// callTimeout is how long Call waits for a room's reply at most.
+const callTimeout = 10 * time.Second
+
+// Call sends a command to its room and waits for the reply, for callTimeout at most. The caller's connection and request id are set here. Any
 // goroutine but a loop's or a shard's.
 func (g *Gateway) Call(ctx context.Context, cmd rooms.Command) (any, *wire.Error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
 	reply := make(chan bridgeReply, 1)
 	b := &g.bridge
 	b.mu.Lock()

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"lectern/netpoll"
@@ -243,4 +244,17 @@ func TestWhatIsRefusedWithoutAskingTheRoom(t *testing.T) {
 			t.Errorf("%+v: the room is asked: %+v", tt, s.shards.next(t))
 		}
 	}
+}
+
+// The HTTP side doesn't wait for ever for a room that doesn't answer.
+func TestCallEndsByItself(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := New(Config{HandOffQueueMax: 1}, Options{PINs: rooms.NewDirectory()})
+		g.SetPosts(&shards{posted: make(chan rooms.Command, 1)})
+		began := time.Now()
+		_, err := g.Call(context.Background(), rooms.Command{Room: "r"})
+		if err == nil || err.Code != wire.CodeUnavailable || time.Since(began) != callTimeout {
+			t.Errorf("after %v: %v", time.Since(began), err)
+		}
+	})
 }
