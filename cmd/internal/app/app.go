@@ -47,6 +47,7 @@ import (
 type App struct {
 	cfg     *config.Config
 	log     *slog.Logger
+	clock   func() int64 // of the rooms
 	store   persist.Store
 	journal *persist.Journal
 	loader  *rooms.Loader
@@ -73,7 +74,7 @@ type App struct {
 // Start opens the store, rebuilds the rooms that were alive, and listens. What it has started is stopped again when a
 // later step fails.
 func Start(ctx context.Context, cfg *config.Config, log *slog.Logger) (a *App, err error) {
-	a = &App{cfg: cfg, log: log, stopWork: make(chan struct{})}
+	a = &App{cfg: cfg, log: log, clock: steadyMs(time.Now()), stopWork: make(chan struct{})}
 	defer func() {
 		if err != nil {
 			stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
@@ -160,7 +161,7 @@ func (a *App) startRooms(ctx context.Context) error {
 				Journal: a.journal, Loader: a.loader, Outlet: a.gateway, PINs: a.pins, Rand: newRand(), Logger: a.log,
 			})
 	}
-	a.router = rooms.NewRouter(shards, nowMs)
+	a.router = rooms.NewRouter(shards, a.clock)
 	a.gateway.SetPosts(a.router)
 	live, err := a.journal.LiveRooms()
 	if err != nil {
@@ -209,7 +210,8 @@ func (a *App) newGateway() *gateway.Gateway {
 		Session:         session.Config{WS: ws.Config{MessageBytesMax: cfg.Messages.BytesMax}},
 		HandOffQueueMax: 1024,
 	}, gateway.Options{
-		Tokens: a.issuer, Quizzes: quizzes{a.store}, PINs: a.pins, Rand: newRand, Now: time.Now, Logger: a.log,
+		Tokens: a.issuer, Quizzes: quizzes{a.store}, PINs: a.pins, Rand: newRand, Now: time.Now, Clock: a.clock,
+		Logger: a.log,
 	})
 }
 
@@ -416,7 +418,12 @@ func orNone(d time.Duration) int64 {
 	return d.Milliseconds()
 }
 
-func nowMs() int64 { return time.Now().UnixMilli() }
+// steadyMs is a clock for the shards, Unix milliseconds: it goes on from start as time passes, so that questions end in
+// time when somebody sets the machine's clock.
+func steadyMs(start time.Time) func() int64 {
+	wall := start.UnixMilli()
+	return func() int64 { return wall + time.Since(start).Milliseconds() }
+}
 
 func orCPUs(n int) int {
 	if n == 0 {

@@ -205,8 +205,10 @@ func (m *member) opAuth(req *native.Request, body any) {
 }
 
 func (m *member) opTimeSync(req *native.Request, body any) {
-	received := m.conn.Loop().Now().UnixMilli()
-	m.reply(req.ID, &wire.TimeSyncReply{T0: body.(*wire.TimeSyncData).T0, T1: received, T2: m.gw.now().UnixMilli()})
+	g := m.gw
+	sent := g.clock() // the rooms' clock: it is for the times of questions that members ask
+	received := sent - max(0, g.now().Sub(m.conn.Loop().Now()).Milliseconds())
+	m.reply(req.ID, &wire.TimeSyncReply{T0: body.(*wire.TimeSyncData).T0, T1: received, T2: sent})
 }
 
 func (m *member) opJoin(req *native.Request, body any) {

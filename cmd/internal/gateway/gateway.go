@@ -62,6 +62,7 @@ type Gateway struct {
 	pins    *rooms.Directory
 	rand    func() effect.Random // a random source for one goroutine
 	now     func() time.Time
+	clock   func() int64 // the shards', Unix milliseconds
 	log     *slog.Logger
 	work    chan func() // for what may block: signing, reading quizzes
 
@@ -82,13 +83,15 @@ type Options struct {
 	PINs    *rooms.Directory
 	Rand    func() effect.Random
 	Now     func() time.Time
+	Clock   func() int64 // what the shards go by, Unix milliseconds; members set their clocks by it
 	Logger  *slog.Logger
 }
 
 // New makes a gateway. SetPosts must follow before the first connection.
 func New(cfg Config, o Options) *Gateway {
 	g := &Gateway{
-		cfg: cfg, tokens: o.Tokens, quizzes: o.Quizzes, pins: o.PINs, rand: o.Rand, now: o.Now, log: o.Logger,
+		cfg: cfg, tokens: o.Tokens, quizzes: o.Quizzes, pins: o.PINs, rand: o.Rand, now: o.Now, clock: o.Clock,
+		log:  o.Logger,
 		work: make(chan func(), workQueueMax), handOff: newHandOff(cfg.HandOffQueueMax),
 	}
 	g.bridge.waiting = make(map[uint64]chan<- bridgeReply)

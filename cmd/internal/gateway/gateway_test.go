@@ -89,7 +89,8 @@ func open(t *testing.T) *station {
 		Dev: true, AuthTimeout: time.Minute, PingEvery: time.Minute, MessagesPer: limit, ChatPer: limit, RoomsPerConn: 10,
 		HandOffQueueMax: 1,
 	}, Options{
-		Tokens: scopes{}, PINs: rooms.NewDirectory(), Now: time.Now, Logger: slog.New(slog.DiscardHandler),
+		Tokens: scopes{}, PINs: rooms.NewDirectory(), Now: time.Now,
+		Clock: func() int64 { return 77_000 }, Logger: slog.New(slog.DiscardHandler),
 		Rand: func() effect.Random { return rand.New(rand.NewPCG(1, 2)) },
 	})
 	s.SetPosts(s.shards)
@@ -257,4 +258,16 @@ func TestCallEndsByItself(t *testing.T) {
 			t.Errorf("after %v: %v", time.Since(began), err)
 		}
 	})
+}
+
+// Members set their clocks by the rooms' clock, not by the machine's, which somebody may set.
+func TestTimeSyncTellsTheTimeOfTheRooms(t *testing.T) {
+	s := open(t)
+	c, br := s.dial(t, "")
+	say(t, c, `{"id":1,"op":"time:sync","data":{"t0":5}}`)
+	answer := make([]byte, 512)
+	n, err := br.Read(answer)
+	if err != nil || !strings.Contains(string(answer[:n]), `"t2":77000`) {
+		t.Errorf("%s %v", answer[:n], err)
+	}
 }
