@@ -191,7 +191,8 @@ func (d *delivery) run(l *netpoll.Loop) {
 	}
 }
 
-// tooLate deals with an output for a connection that is gone. Closed tells only the rooms that the connection knew of; a
+// tooLate deals with an output for a connection that is gone. Closed tells only the rooms that the connection knew of;
+// a
 // room that took it in after it had left, or after another join was refused, has a member that nobody else will take
 // back.
 func (d *delivery) tooLate(ls *loopState, it *rooms.Delivery) {
