@@ -47,12 +47,12 @@ func (l *Loader) Run(ctx context.Context) {
 	var workers sync.WaitGroup
 	for range loadWorkers {
 		workers.Go(func() {
-			for {
-				for ctx.Err() == nil && l.Work() {
+			for ctx.Err() == nil {
+				if l.Work() {
+					continue
 				}
 				select {
 				case <-ctx.Done():
-					return
 				case <-l.wake:
 				}
 			}

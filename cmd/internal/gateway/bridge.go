@@ -28,7 +28,8 @@ type bridgeReply struct {
 // callTimeout is how long Call waits for a room's reply at most.
 const callTimeout = 10 * time.Second
 
-// Call sends a command to its room and waits for the reply, for callTimeout at most. The caller's connection and request id are set here. Any
+// Call sends a command to its room and waits for the reply, for callTimeout at most. The caller's connection and
+// request id are set here. Any
 // goroutine but a loop's or a shard's.
 func (g *Gateway) Call(ctx context.Context, cmd rooms.Command) (any, *wire.Error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
