@@ -14,7 +14,7 @@
 // Queues, their limits and what happens beyond them:
 //
 //	queue                      limit                           beyond it
-//	shard inbox                InboxCommandsMax commands       Post says false; the gateway answers rate_limited
+//	shard inbox                InboxCommandsMax commands       Post says false; the gateway answers unavailable
 //	commands of a room that    loadWaitMax per room            refused with unavailable
 //	is being loaded
 //	held outputs, and those    HeldOutputsMax outputs          new commands are refused with unavailable until it shrinks
