@@ -174,3 +174,6 @@ func randomID(rand effect.Random, n int) string {
 
 // NewRoomID makes the id of a new room: 80 random bits, so that it can't be guessed.
 func NewRoomID(rand effect.Random) string { return randomID(rand, 16) }
+
+// NewGuestID makes the user id of a guest: 60 random bits.
+func NewGuestID(rand effect.Random) string { return "guest-" + randomID(rand, 12) }

@@ -92,6 +92,9 @@ var opRules = [wire.OpCount]opRule{
 	wire.OpProgressUpdate: {wire.RoleParticipant, false},
 }
 
+// OpenToOutsiders says whether an op may be sent to a room by somebody who has not joined it. Any goroutine.
+func OpenToOutsiders(op wire.Op) bool { return opRules[op].outsiders }
+
 // permit checks role and membership. Rights come first: somebody without them isn't told to join.
 func permit(op wire.Op, from effect.Caller) *wire.Error {
 	rule := opRules[op]

@@ -91,7 +91,7 @@ func (a *API) session(ctx context.Context, in *struct{ Bearer }) (*tokenReply, e
 // guest decides what a guest gets a token for.
 func (a *API) guest(ctx context.Context, in *tokenRequest, address string) (auth.Claims, *wire.Error) {
 	b := &in.Body
-	claims := auth.Claims{Subject: "guest-" + randomID(a.Rand()), Name: b.Name, Role: wire.RoleParticipant}
+	claims := auth.Claims{Subject: rooms.NewGuestID(a.Rand()), Name: b.Name, Role: wire.RoleParticipant}
 	if b.PIN == "" {
 		if !a.Dev {
 			return claims, wire.NewError(wire.CodeInvalidData, "give the game's PIN").At("pin")
@@ -198,14 +198,4 @@ func (a *API) refreshFailed(err error) error {
 		return fail(refused)
 	}
 	return a.storeFailed("renewing a session", err)
-}
-
-// randomID is 60 random bits as 12 characters.
-func randomID(rand effect.Random) string {
-	const alphabet = "abcdefghijkmnpqrstuvwxyz23456789"
-	id := make([]byte, 12)
-	for i := range id {
-		id[i] = alphabet[rand.Uint64()>>59]
-	}
-	return string(id)
 }

@@ -18,9 +18,7 @@ type commandSpec struct {
 	// here answers on the loop; nil: the command goes to its room.
 	here func(m *member, req *native.Request, data any)
 	open bool // may be sent before auth
-	// outsiders may send it to a room that they have not joined; the rooms have the last word.
-	outsiders bool
-	chat      bool // counts against the chat's quota as well
+	chat bool // counts against the chat's quota as well
 }
 
 // commands is the dispatch table; a test holds it complete.
@@ -43,13 +41,6 @@ func init() {
 	}
 	commands[wire.OpChatHistory] = room(3, wire.RoleObserver)
 	commands[wire.OpRoomPresence] = room(3, wire.RoleObserver)
-	for _, op := range []wire.Op{
-		wire.OpRoomLeave, wire.OpQuizStart, wire.OpQuizNext, wire.OpQuizPause, wire.OpQuizResume, wire.OpQuizExtend,
-		wire.OpQuizSkip, wire.OpQuizLock, wire.OpQuizEnd, wire.OpModMute, wire.OpModBan, wire.OpModKick,
-		wire.OpModApprove, wire.OpModReject, wire.OpModLockdown, wire.OpModSlow,
-	} {
-		commands[op].outsiders = true
-	}
 }
 
 // Message decodes one message and sends it on its way. payload is borrowed.
@@ -117,7 +108,7 @@ func (m *member) toRoom(req *native.Request, data any) *wire.Error {
 	if err != nil {
 		return err
 	}
-	if !commands[req.Op].outsiders && m.find(room) < 0 { // the shard would load the room only to say so
+	if !rooms.OpenToOutsiders(req.Op) && m.find(room) < 0 { // the shard would load the room only to say so
 		return wire.NewError(wire.CodeNotMember, "join the room before %s", req.Op)
 	}
 	m.toShard(m.command(room, req, data))

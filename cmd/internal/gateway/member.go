@@ -11,8 +11,8 @@ import (
 	"lectern/protocol/session"
 	"lectern/protocol/wire"
 	"lectern/protocol/ws"
+	"lectern/rooms"
 	"lectern/rooms/auth"
-	"lectern/rooms/effect"
 	"lectern/rooms/quota"
 )
 
@@ -160,7 +160,7 @@ func (m *member) take(c auth.Claims, now time.Time) {
 
 // guest makes a user without a token (serve --dev).
 func (m *member) guest(name string) {
-	m.user = "guest-" + randomID(state(m.conn.Loop()).rand, 12)
+	m.user = rooms.NewGuestID(state(m.conn.Loop()).rand)
 	m.name = strings.Clone(name) // not a part of the request's head
 	m.role, m.authed = wire.RoleParticipant, true
 	m.conn.StopTimer(netpoll.TimerUser)
@@ -241,15 +241,4 @@ func (m *member) Flush(out []byte) []byte {
 		m.conn.SendBytes(netpoll.Reliable, out)
 	}
 	return out[:0]
-}
-
-const idAlphabet = "abcdefghijkmnpqrstuvwxyz23456789"
-
-// randomID is a random word of n characters, 5 bits each.
-func randomID(rand effect.Random, n int) string {
-	id := make([]byte, n)
-	for i := range id {
-		id[i] = idAlphabet[rand.Uint64()>>59]
-	}
-	return string(id)
 }
