@@ -49,6 +49,13 @@ func appendRe(dst []byte, re uint64) []byte {
 // (not resumable) and a nil data leave their members out. name and room must be ones that the wire package accepts;
 // other names are escaped all the same. Data that can't be marshalled (a programming error) goes out as null.
 func AppendEvent(dst []byte, name, room string, seq uint64, ts int64, data any) []byte {
+	dst, _ = AppendEventAt(dst, name, room, seq, ts, data)
+	return dst
+}
+
+// AppendEventAt is AppendEvent for callers that use the data's JSON again: it says where in dst that begins. It ends
+// before the last byte; without data it is empty.
+func AppendEventAt(dst []byte, name, room string, seq uint64, ts int64, data any) (out []byte, dataAt int) {
 	dst = appendString(append(dst, `{"ev":`...), name)
 	if room != "" {
 		dst = appendString(append(dst, `,"room":`...), room)
@@ -57,15 +64,16 @@ func AppendEvent(dst []byte, name, room string, seq uint64, ts int64, data any) 
 		dst = strconv.AppendUint(append(dst, `,"seq":`...), seq, 10)
 	}
 	dst = strconv.AppendInt(append(dst, `,"ts":`...), ts, 10)
+	dataAt = len(dst)
 	if data != nil {
 		dst = append(dst, `,"data":`...)
-		mark := len(dst)
+		dataAt = len(dst)
 		var err error
 		if dst, err = appendValue(dst, data); err != nil {
-			dst = append(dst[:mark], "null"...)
+			dst = append(dst[:dataAt], "null"...)
 		}
 	}
-	return append(dst, '}')
+	return append(dst, '}'), dataAt
 }
 
 // AppendData appends data alone as AppendEvent would, for callers that share one encoding between several events.

@@ -23,19 +23,13 @@ func (m *member) retryAfter() time.Duration {
 // turnAway answers an upgrade that came when the server has more to take up than it may: with 503 and Retry-After,
 // before its token is looked at. A browser's page can't read that, so a page gets a WebSocket that closes at once with
 // 4102.
-func (m *member) turnAway(req *http1.Request) session.Verdict {
-	m.gw.counters.turnedAway.Add(1)
+func (m *member) turnAway(at *endpoint, req *http1.Request) session.Verdict {
+	m.gateway().counters.turnedAway.Add(1)
 	if req.Headers.Get("Origin") == "" {
 		return retryLater(m.retryAfter(), "too many are connecting at this moment; connect again in a moment")
 	}
 	m.badToken = wire.CloseOverloaded
-	verdict := session.Verdict{Action: session.Upgrade}
-	for _, p := range req.Headers.Tokens("Sec-WebSocket-Protocol") {
-		if p == subprotocol {
-			verdict.Subprotocol = subprotocol
-		}
-	}
-	return verdict
+	return at.upgrade(m, req)
 }
 
 // retryLater is RFC 9110's answer with advice: whole seconds, rounded up (sections 10.2.3 and 15.6.4).

@@ -10,8 +10,8 @@ import (
 // counters are read by the admin port. All of it is atomic or locked.
 type counters struct {
 	upgrades, handedOff, handOffFull, deliveries, groups, lostDeliveries atomic.Int64
-	deflating                                                            atomic.Int64 // connections now
-	turnedAway                                                           atomic.Int64 // upgrades sent away with advice
+	members                                                              variantCounts // connections now
+	turnedAway                                                           atomic.Int64  // upgrades sent away with advice
 
 	ops [wire.OpCount]atomic.Int64
 
@@ -60,6 +60,7 @@ type Stats struct {
 	Upgrades, HandedOff, HandOffFull   int64
 	Deliveries, Groups, LostDeliveries int64
 	DeflateConns                       int64
+	Members                            map[string]int64  // connections now, by the name of what they are sent
 	TurnedAway                         int64             // upgrades answered with 503 or 4102: too many at once
 	Received                           map[wire.Op]int64 // OpNone: what could not be read or is no op
 	Errors                             map[wire.Code]int64
@@ -73,9 +74,12 @@ func (g *Gateway) Stats() Stats {
 	s := Stats{
 		Upgrades: c.upgrades.Load(), HandedOff: c.handedOff.Load(), HandOffFull: c.handOffFull.Load(),
 		Deliveries: c.deliveries.Load(), Groups: c.groups.Load(), LostDeliveries: c.lostDeliveries.Load(),
-		DeflateConns: c.deflating.Load(), TurnedAway: c.turnedAway.Load(),
-		Received: make(map[wire.Op]int64), Errors: make(map[wire.Code]int64),
+		DeflateConns: c.members[variantZipped].Load(), TurnedAway: c.turnedAway.Load(),
+		Members: make(map[string]int64), Received: make(map[wire.Op]int64), Errors: make(map[wire.Code]int64),
 		Closes: make(map[wire.CloseCode]int64), PeerCloses: make(map[uint16]int64),
+	}
+	for v := range c.members {
+		s.Members[variants[v].name] = c.members[v].Load()
 	}
 	for op := range c.ops {
 		if n := c.ops[op].Load(); n > 0 {

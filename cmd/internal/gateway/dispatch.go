@@ -43,18 +43,12 @@ func init() {
 	commands[wire.OpRoomPresence] = room(3, wire.RoleObserver)
 }
 
-// Message decodes one message and sends it on its way. payload is borrowed.
-func (m *member) Message(binary bool, payload []byte) {
-	g := m.gw
-	if binary {
-		m.close(wire.CloseUnsupportedData, "lectern.v1 speaks JSON in text frames")
-		m.session.Abort()
-		return
-	}
-	req, err := native.Decode(payload)
-	g.counters.received(req.Op)
+// perform carries out a request that the dialect has read; err is what it could not read. The answer goes to
+// the dialect's reply or refuse, now or later.
+func (m *member) perform(req *native.Request, err *wire.Error) {
+	m.gateway().counters.received(req.Op)
 	if err == nil {
-		err = m.allowed(&req)
+		err = m.allowed(req)
 	}
 	var data any
 	if err == nil {
@@ -66,10 +60,10 @@ func (m *member) Message(binary bool, payload []byte) {
 	}
 	spec := &commands[req.Op]
 	if spec.here != nil {
-		spec.here(m, &req, data)
+		spec.here(m, req, data)
 		return
 	}
-	if err := m.toRoom(&req, data); err != nil {
+	if err := m.toRoom(req, data); err != nil {
 		m.refuse(req.ID, err)
 	}
 }
@@ -120,7 +114,7 @@ func (m *member) toShard(cmd rooms.Command) {
 	l := m.conn.Loop()
 	ls := state(l)
 	ls.commands.started(l, commandKey{cmd.From.Conn, cmd.From.Req})
-	m.gw.enqueue(ls, cmd)
+	m.gateway().enqueue(ls, cmd)
 }
 
 func (m *member) command(room string, req *native.Request, data any) rooms.Command {
@@ -136,7 +130,7 @@ func (m *member) roomOf(name string) (string, *wire.Error) {
 	room, known := name, true
 	switch {
 	case isPIN(name):
-		if room, known = m.gw.pins.Room(name); !known {
+		if room, known = m.gateway().pins.Room(name); !known {
 			room = name
 		}
 	case name != "":
@@ -178,7 +172,7 @@ func (m *member) opAuth(req *native.Request, body any) {
 	case data.Token != "":
 		err = m.open(data.Token)
 	case m.authed: // asks who it is
-	case data.Name != "" && m.gw.cfg.Dev:
+	case data.Name != "" && m.gateway().cfg.Dev:
 		m.guest(data.Name)
 	case data.Name != "":
 		err = wire.NewError(wire.CodeAuthRequired, "guests need a token here: join with a PIN, or start the server with "+
@@ -196,7 +190,7 @@ func (m *member) opAuth(req *native.Request, body any) {
 }
 
 func (m *member) opTimeSync(req *native.Request, body any) {
-	g := m.gw
+	g := m.gateway()
 	sent := g.clock() // the rooms' clock: it is for the times of questions that members ask
 	received := sent - max(0, g.now().Sub(m.conn.Loop().Now()).Milliseconds())
 	m.reply(req.ID, &wire.TimeSyncReply{T0: body.(*wire.TimeSyncData).T0, T1: received, T2: sent})
@@ -209,14 +203,14 @@ func (m *member) opJoin(req *native.Request, body any) {
 		return
 	}
 	if m.find(room) < 0 {
-		if len(m.joined) >= m.gw.cfg.RoomsPerConn {
-			m.refuse(req.ID, wire.NewError(wire.CodeRateLimited, "a connection may be in %d rooms", m.gw.cfg.RoomsPerConn))
+		if most := m.gateway().cfg.RoomsPerConn; len(m.joined) >= most {
+			m.refuse(req.ID, wire.NewError(wire.CodeRateLimited, "a connection may be in %d rooms", most))
 			return
 		}
 		m.joined = append(m.joined, joined{id: room})
 	}
 	cmd := m.command(room, req, body)
-	cmd.MayCreate = m.gw.cfg.Dev || m.role >= wire.RoleHost || m.scope == room
+	cmd.MayCreate = m.gateway().cfg.Dev || m.role >= wire.RoleHost || m.scope == room
 	m.toShard(cmd)
 }
 
@@ -229,7 +223,7 @@ func (m *member) opLeave(req *native.Request, _ any) {
 // opQuizCreate makes a room with a quiz. Signing the host's token and reading a stored quiz would hold up the loop, so
 // they are done elsewhere, and the command goes to its shard from there.
 func (m *member) opQuizCreate(req *native.Request, body any) {
-	g := m.gw
+	g := m.gateway()
 	if m.role < wire.RoleHost && !g.cfg.Dev {
 		m.refuse(req.ID, wire.NewError(wire.CodeForbidden, "creating a quiz needs the role host"))
 		return

@@ -1,15 +1,11 @@
 package gateway
 
 import (
-	"hash/maphash"
 	"sync/atomic"
 	"time"
 
 	"lectern/netpoll"
-	"lectern/netpoll/frame"
-	"lectern/protocol/native"
 	"lectern/protocol/wire"
-	"lectern/protocol/ws"
 	"lectern/rooms"
 	"lectern/rooms/effect"
 )
@@ -23,24 +19,12 @@ type delivery struct {
 	done    func()
 	gw      *Gateway
 	begun   time.Time
-}
 
-// group is a run of events that the same members get: encoded once per variant, written as one message.
-type group struct {
-	room     string
-	audience effect.Audience
-	class    netpoll.Class
-	key      uint64 // conflation, for ClassState
-	except   wire.ConnID
-	events   int
-	text     []byte // the JSON of the events, separated by commas; until the frames are sealed
-	plain    *frame.Frame
-	deflated *frame.Frame // nil: it doesn't pay, or nobody wants it
+	apart bool // of the groups: a variant wants the events one by one
 }
 
 // Deliver implements rooms.Outlet: it encodes on the shard's goroutine and hands the result to every loop. done is
-// called
-// when all of them have written.
+// called when all of them have written.
 func (g *Gateway) Deliver(_ int, items []rooms.Delivery, done func()) {
 	d := &delivery{items: items, gw: g, done: done, groupAt: make([]int32, len(items)), begun: g.now()}
 	d.encode()
@@ -59,6 +43,8 @@ func (g *Gateway) Deliver(_ int, items []rooms.Delivery, done func()) {
 // encode makes the groups. Events of a room between two changes of its membership form one group, at the place of the
 // first: replies in between don't divide it, so natural batches survive request and response traffic.
 func (d *delivery) encode() {
+	var wanted [variantCount]bool
+	wanted, d.apart = d.gw.counters.members.wanted()
 	open := make(map[string]int32) // room → its group that still takes events
 	for i := range d.items {
 		it := &d.items[i]
@@ -71,79 +57,30 @@ func (d *delivery) encode() {
 			}
 		}
 	}
-	deflate := d.gw.counters.deflating.Load() > 0
 	for i := range d.groups {
-		d.groups[i].seal(deflate, d.gw.cfg.DeflateBytesMin)
+		d.groups[i].seal(&wanted, &d.gw.cfg)
 	}
 	d.gw.counters.groups.Add(int64(len(d.groups)))
 }
-
-// groupBytesMax bounds one batch, so that a frame stays far below what clients accept.
-const groupBytesMax = 256 << 10
 
 func (d *delivery) place(i int, open map[string]int32) {
 	it := &d.items[i]
 	alone := it.Class != wire.ClassReliable || it.Audience != effect.ToAll || it.Except != 0
 	if at, ok := open[it.Room]; ok && !alone {
 		if g := &d.groups[at]; len(g.text) < groupBytesMax {
-			g.text = append(g.text, ',')
-			g.text = d.appendEvent(g.text, it)
-			g.events++
+			g.add(it, d.apart)
 			return
 		}
 	}
-	g := group{room: it.Room, audience: it.Audience, class: netpoll.Class(it.Class), except: it.Except, events: 1}
+	g := group{room: it.Room, audience: it.Audience, class: netpoll.Class(it.Class), except: it.Except}
 	if it.Class == wire.ClassState {
 		g.key = stateKey(it)
 	}
-	g.text = d.appendEvent(make([]byte, 0, 256), it)
+	g.add(it, d.apart)
 	d.groups = append(d.groups, g)
 	d.groupAt[i] = int32(len(d.groups))
 	if !alone {
 		open[it.Room] = int32(len(d.groups) - 1)
-	}
-}
-
-func (d *delivery) appendEvent(dst []byte, it *rooms.Delivery) []byte {
-	return native.AppendEvent(dst, it.Name, it.Room, it.Seq, it.TS, it.Data)
-}
-
-var stateSeed = maphash.MakeSeed()
-
-// stateKey tells state events apart: the newest of a room, name and key replaces an older one.
-func stateKey(it *rooms.Delivery) uint64 {
-	var h maphash.Hash
-	h.SetSeed(stateSeed)
-	h.WriteString(it.Room)
-	h.WriteByte(0)
-	h.WriteString(it.Name)
-	h.WriteByte(0)
-	h.WriteString(it.Key)
-	return max(h.Sum64(), 1)
-}
-
-// seal frames the group's events: one object, or an array of them.
-func (g *group) seal(deflate bool, deflateBytesMin int) {
-	text := g.text
-	g.text = nil
-	if g.events > 1 {
-		text = append(text, 0)
-		copy(text[1:], text)
-		text[0] = '['
-		text = append(text, ']')
-	}
-	g.plain = frame.Get(ws.HeaderSize(len(text)) + len(text))
-	g.plain.Buf = ws.AppendText(g.plain.Buf, text)
-	g.plain.Seal()
-	if deflate && len(text) >= deflateBytesMin {
-		f := frame.Get(ws.HeaderSize(len(text)) + len(text)/2)
-		f.Buf = ws.AppendTextDeflated(f.Buf, text)
-		f.Seal()
-		if f.Len() < g.plain.Len() {
-			g.deflated = f
-		} else {
-			f.Release()
-		}
 	}
 }
 
@@ -153,10 +90,7 @@ func (d *delivery) finish() {
 		return
 	}
 	for i := range d.groups {
-		d.groups[i].plain.Release()
-		if d.groups[i].deflated != nil {
-			d.groups[i].deflated.Release()
-		}
+		d.groups[i].release()
 	}
 	d.done()
 }
@@ -166,6 +100,7 @@ func (d *delivery) finish() {
 func (d *delivery) run(l *netpoll.Loop) {
 	defer d.finish()
 	ls := state(l)
+	defer ls.dropShared()
 	var given int64
 	defer func() { ls.deliveries.delivered(l, d.begun, given) }()
 	for i := range d.items {
@@ -192,8 +127,7 @@ func (d *delivery) run(l *netpoll.Loop) {
 }
 
 // tooLate deals with an output for a connection that is gone. Closed tells only the rooms that the connection knew of;
-// a
-// room that took it in after it had left, or after another join was refused, has a member that nobody else will take
+// a room that took it in after it had left, or after another join was refused, has a member that nobody else will take
 // back.
 func (d *delivery) tooLate(ls *loopState, it *rooms.Delivery) {
 	if it.Kind == effect.Join {
@@ -221,7 +155,7 @@ func (d *delivery) single(ls *loopState, m *member, it *rooms.Delivery) {
 		m.reply(it.Req, it.Data)
 	case effect.Event:
 		d.gw.counters.deliveries.Add(1)
-		m.send(func(dst []byte) []byte { return d.appendEvent(dst, it) })
+		m.dialect.event(m, it)
 	}
 }
 
@@ -325,13 +259,19 @@ func (r *loopRoom) write(g *group) (delivered int) {
 		if g.except != 0 && m.id() == g.except {
 			continue
 		}
-		f := g.plain
-		if g.deflated != nil && m.session.Deflate() {
-			f = g.deflated
-		}
-		if status := m.conn.Send(g.class, g.key, f); status != netpoll.Dropped && status != netpoll.Closed {
-			delivered += g.events
+		if f := g.frames[m.variant]; f != nil {
+			delivered += taken(m.conn.Send(g.class, g.key, f), g.events)
+		} else {
+			delivered += m.dialect.group(m, g)
 		}
 	}
 	return delivered
+}
+
+// taken is how many of a frame's events count as delivered.
+func taken(status netpoll.SendStatus, events int) int {
+	if status == netpoll.Dropped || status == netpoll.Closed {
+		return 0
+	}
+	return events
 }

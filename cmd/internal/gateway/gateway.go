@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"lectern/netpoll"
+	"lectern/netpoll/frame"
 	"lectern/protocol/session"
 	"lectern/protocol/wire"
 	"lectern/rooms"
@@ -107,6 +108,7 @@ func (g *Gateway) HandOff() *handOff { return g.handOff }
 
 // loopState is what a loop owns.
 type loopState struct {
+	gateway *Gateway
 	rand    effect.Random
 	rooms   map[string]*loopRoom
 	batches [][]rooms.Command // per shard, of this turn
@@ -114,6 +116,10 @@ type loopState struct {
 	out     []byte            // what the session machine writes
 	text    []byte            // one message as JSON
 	framed  []byte            // one message as a frame
+
+	shared     map[sharedKey]*frame.Frame // of the delivery that is being written
+	lastShared sharedKey
+	lastFrame  *frame.Frame
 
 	commands   commandClock
 	deliveries deliveryClock
@@ -124,8 +130,8 @@ type loopState struct {
 func (g *Gateway) LoopStarted(l *netpoll.Loop) {
 	pprof.SetGoroutineLabels(pprof.WithLabels(context.Background(), pprof.Labels("loop", strconv.Itoa(l.Index()))))
 	l.State = &loopState{
-		rand: g.rand(), rooms: make(map[string]*loopRoom), batches: make([][]rooms.Command, g.posts.Shards()),
-		commands: make(commandClock),
+		gateway: g, rand: g.rand(), rooms: make(map[string]*loopRoom), batches: make([][]rooms.Command, g.posts.Shards()),
+		shared: make(map[sharedKey]*frame.Frame), commands: make(commandClock),
 	}
 	g.loopsMu.Lock()
 	defer g.loopsMu.Unlock()
@@ -139,7 +145,7 @@ func state(l *netpoll.Loop) *loopState { return l.State.(*loopState) }
 // Opened makes the connection's state.
 func (g *Gateway) Opened(c *netpoll.Conn) {
 	c.State = &member{
-		conn: c, gw: g, session: *session.New(&g.cfg.Session), quota: quota.NewBucket(g.cfg.MessagesPer),
+		conn: c, session: *session.New(&g.cfg.Session), quota: quota.NewBucket(g.cfg.MessagesPer),
 		chat: quota.NewBucket(g.cfg.ChatPer),
 	}
 }
@@ -218,7 +224,9 @@ func (g *Gateway) Timer(c *netpoll.Conn, kind netpoll.TimerKind) {
 	case netpoll.TimerUser:
 		m.tokenDue()
 	case netpoll.TimerHeartbeat:
-		m.heartbeat()
+		m.dialect.heartbeat(m)
+	case netpoll.TimerIdle:
+		m.dialect.idle(m)
 	}
 }
 
@@ -229,8 +237,9 @@ func (g *Gateway) Closed(c *netpoll.Conn, _ netpoll.Reason) {
 		return
 	}
 	ls := state(c.Loop())
-	if m.session.Deflate() {
-		g.counters.deflating.Add(-1)
+	if m.greeted {
+		g.counters.members[m.variant].Add(-1)
+		m.dialect.gone(m)
 	}
 	for _, j := range m.joined {
 		if j.room != nil {

@@ -7,7 +7,6 @@ import (
 
 	"lectern/netpoll"
 	"lectern/protocol/http1"
-	"lectern/protocol/native"
 	"lectern/protocol/session"
 	"lectern/protocol/wire"
 	"lectern/protocol/ws"
@@ -19,7 +18,7 @@ import (
 // member is one connection as the gateway knows it. It belongs to the connection's loop. Its size is counted in a test.
 type member struct {
 	conn    *netpoll.Conn
-	gw      *Gateway
+	dialect dialect // nil until the handshake
 	session session.Machine
 	quota   quota.Bucket
 	chat    quota.Bucket
@@ -29,6 +28,7 @@ type member struct {
 	family     string // of the refresh token behind it, for revocation
 	expiresAt  int64  // of the token, Unix milliseconds; zero: never (guests of --dev)
 	role       wire.Role
+	variant    variant
 	authed     bool
 	heard      bool           // something arrived since the last heartbeat
 	asked      bool           // a ping is out
@@ -44,19 +44,23 @@ type joined struct {
 	place int // in loopRoom.members
 }
 
+// gateway is not a field: every member would hold the same one.
+func (m *member) gateway() *Gateway { return state(m.conn.Loop()).gateway }
+
 func (m *member) id() wire.ConnID { return wire.ConnID(m.conn.ID()) }
 
 // Head judges a WebSocket handshake. Any other HTTP request goes to net/http without asking.
 func (m *member) Head(req *http1.Request) session.Verdict {
-	g := m.gw
-	if req.Path != "/ws" {
+	g := m.gateway()
+	at := endpoints[req.Path]
+	if at == nil {
 		return reject(404, "no WebSocket is served at this path; use /ws")
 	}
 	if g.draining.Load() {
 		return retryLater(m.retryAfter(), "this server is shutting down; connect again in a moment")
 	}
 	if m.conn.Late() {
-		return m.turnAway(req)
+		return m.turnAway(at, req)
 	}
 	if origin := req.Headers.Get("Origin"); origin != "" && !g.originAllowed(origin, req.Host) {
 		return reject(403, "this origin is not allowed; add it to origins in the configuration")
@@ -65,11 +69,8 @@ func (m *member) Head(req *http1.Request) session.Verdict {
 	if h := req.Headers.Get("Authorization"); len(h) > 7 && strings.EqualFold(h[:7], "bearer ") {
 		token = strings.TrimSpace(h[7:])
 	}
-	protocol := ""
 	for _, p := range req.Headers.Tokens("Sec-WebSocket-Protocol") {
-		if p == subprotocol {
-			protocol = subprotocol
-		} else if t, ok := strings.CutPrefix(p, "bearer."); ok && token == "" {
+		if t, ok := strings.CutPrefix(p, "bearer."); ok && token == "" {
 			token = t
 		}
 	}
@@ -78,10 +79,17 @@ func (m *member) Head(req *http1.Request) session.Verdict {
 	} else if name := req.QueryGet("guest"); name != "" && g.cfg.Dev {
 		m.guest(name)
 	}
-	return session.Verdict{Action: session.Upgrade, Subprotocol: protocol, AllowDeflate: true}
+	verdict := at.upgrade(m, req)
+	verdict.AllowDeflate = at.zips
+	return verdict
 }
 
-const subprotocol = "lectern.v1"
+// upgrade accepts the handshake: from here on the connection has its dialect.
+func (e *endpoint) upgrade(m *member, req *http1.Request) session.Verdict {
+	protocol := e.choose(req.Headers.Tokens("Sec-WebSocket-Protocol"))
+	m.dialect = e.speak(req, protocol)
+	return session.Verdict{Action: session.Upgrade, Subprotocol: protocol}
+}
 
 // closeFor is the close code for a token that Verify refuses: an expired one may be renewed, any other may not.
 func closeFor(err *wire.Error) wire.CloseCode {
@@ -115,10 +123,10 @@ func (g *Gateway) originAllowed(origin, host string) bool {
 func (m *member) Opened() {
 	m.greeted = true
 	m.conn.StopTimer(netpoll.TimerHandshake)
-	m.gw.counters.upgrades.Add(1)
-	if m.session.Deflate() {
-		m.gw.counters.deflating.Add(1)
-	}
+	counters := &m.gateway().counters
+	counters.upgrades.Add(1)
+	m.variant = m.dialect.variant(m.session.Deflate())
+	counters.members[m.variant].Add(1)
 	switch m.badToken {
 	case wire.CloseOverloaded:
 		m.close(m.badToken, fmt.Sprintf("overloaded; retryAfterMs=%d", m.retryAfter().Milliseconds()))
@@ -130,18 +138,22 @@ func (m *member) Opened() {
 		m.close(m.badToken, "the token is not valid here; sign in again")
 		return
 	}
-	m.conn.SetTimer(netpoll.TimerHeartbeat, m.gw.cfg.PingEvery)
-	if !m.authed && m.scope == "" && m.expiresAt == 0 {
-		m.conn.SetTimer(netpoll.TimerUser, m.gw.cfg.AuthTimeout)
+	m.dialect.opened(m)
+}
+
+// awaitToken gives a connection without a user a limited time to become one.
+func (m *member) awaitToken() {
+	if !m.authed {
+		m.conn.SetTimer(netpoll.TimerUser, m.gateway().cfg.AuthTimeout)
 	}
 }
 
 // open authenticates with a token. A bad one leaves the connection without a user; err says what is wrong with it.
 func (m *member) open(token string) *wire.Error {
-	now := m.gw.now()
-	claims, err := m.gw.tokens.Verify(now, token)
+	now := m.gateway().now()
+	claims, err := m.gateway().tokens.Verify(now, token)
 	if err != nil {
-		m.gw.counters.refused(err.Code)
+		m.gateway().counters.refused(err.Code)
 		return err
 	}
 	if m.authed && claims.Subject != m.user {
@@ -176,24 +188,10 @@ func (m *member) tokenDue() {
 	}
 }
 
-// heartbeat asks a silent peer, and closes one that stays silent.
-func (m *member) heartbeat() {
-	if m.heard {
-		m.heard, m.asked = false, false
-	} else if m.asked {
-		m.close(wire.CloseIdle, "no answer to a ping")
-		return
-	} else {
-		m.asked = true
-		m.conn.SendBytes(netpoll.Reliable, ws.AppendPing(nil, nil))
-	}
-	m.conn.SetTimer(netpoll.TimerHeartbeat, m.gw.cfg.PingEvery)
-}
-
-// close sends a close frame and ends the connection behind it.
+// close says why and ends the connection behind it.
 func (m *member) close(code wire.CloseCode, why string) {
-	m.gw.counters.closed(code)
-	m.conn.SendBytes(netpoll.Reliable, ws.AppendClose(nil, uint16(code), why))
+	m.gateway().counters.closed(code)
+	m.dialect.farewell(m, code, why)
 	m.conn.Close(reasonOf(code))
 }
 
@@ -213,21 +211,22 @@ func reasonOf(code wire.CloseCode) netpoll.Reason {
 func (m *member) Pong() {}
 
 // PeerClosed counts why the peer went.
-func (m *member) PeerClosed(code uint16, _ string) { m.gw.counters.peerClosed(code) }
+func (m *member) PeerClosed(code uint16, _ string) { m.gateway().counters.peerClosed(code) }
+
+// Message implements session.Sink.
+func (m *member) Message(binary bool, payload []byte) { m.dialect.message(m, binary, payload) }
 
 // reply answers a request now, on the loop.
-func (m *member) reply(re uint64, data any) {
-	m.send(func(dst []byte) []byte { return native.AppendReply(dst, re, data) })
-}
+func (m *member) reply(re uint64, data any) { m.dialect.reply(m, re, data) }
 
 // refuse answers a request with an error now, on the loop.
 func (m *member) refuse(re uint64, err *wire.Error) {
-	m.gw.counters.refused(err.Code)
-	m.send(func(dst []byte) []byte { return native.AppendError(dst, re, err) })
+	m.gateway().counters.refused(err.Code)
+	m.dialect.refuse(m, re, err)
 }
 
-// send frames one message; what is sent in one turn leaves in one write.
-func (m *member) send(encode func(dst []byte) []byte) {
+// sendText sends one message as a WebSocket text frame; what is sent in one turn leaves in one write.
+func (m *member) sendText(encode func(dst []byte) []byte) {
 	ls := state(m.conn.Loop())
 	ls.text = encode(ls.text[:0])
 	ls.framed = ws.AppendText(ls.framed[:0], ls.text)

@@ -24,6 +24,7 @@ var (
 	connsDetached = desc("connections_http", "Connections handed to net/http and not closed yet.")
 	connsBlocked  = desc("connections_blocked", "Connections whose peer does not take what it was sent.")
 	connsWaiting  = desc("connections_blocked_bytes", "Bytes that wait for those.")
+	connsSpeak    = desc("connections_by_dialect", "Upgraded connections by what they are sent.", "dialect")
 	connsDeflate  = desc("connections_deflate", "Connections that negotiated permessage-deflate.")
 	connsAccepted = desc("connections_accepted_total", "Connections accepted.")
 	connsRefused  = desc("connections_refused_total", "Connections closed at once: cap, drain or limit.")
@@ -123,6 +124,9 @@ func (c *collector) collectNet(out chan<- prometheus.Metric) {
 func (c *collector) collectGateway(out chan<- prometheus.Metric) {
 	s := c.o.Gateway()
 	gauge(out, connsDeflate, float64(s.DeflateConns))
+	for dialect, n := range s.Members {
+		gauge(out, connsSpeak, float64(n), dialect)
+	}
 	count(out, upgrades, float64(s.Upgrades))
 	count(out, turnedAway, float64(s.TurnedAway))
 	count(out, handOffs, float64(s.HandedOff))

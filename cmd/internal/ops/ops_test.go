@@ -21,6 +21,7 @@ import (
 func fakes() Options {
 	net := netpoll.Stats{Open: 3, IO: netpoll.IOWrites}
 	gw := gateway.Stats{
+		Members:  map[string]int64{"lectern.v1": 2},
 		Received: map[wire.Op]int64{wire.OpRoomJoin: 1}, Errors: map[wire.Code]int64{wire.CodeUnavailable: 1},
 		Closes:     map[wire.CloseCode]int64{wire.CloseSlowConsumer: 1},
 		PeerCloses: map[uint16]int64{1000: 1},
