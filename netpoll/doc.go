@@ -22,7 +22,7 @@
 //
 // A turn that leaves something for few connections (fewer than Config.UringConnsMin) writes to each: with
 // Config.RawSend by a bare system call that Go's scheduler does not hear of, else through gnet. A turn that leaves
-// something for many hands the sends to io_uring, 256 per system call, where Config.IO and the kernel allow it: about
+// something for many hands the sends to io_uring, 64 per system call, where Config.IO and the kernel allow it: about
 // half the CPU of the bare writes when a room of 10,000 gets one message.
 //
 // Every send is non-blocking, so the kernel carries it out while it takes the submission. Nothing is in flight when
@@ -50,7 +50,7 @@
 //	… state frames                 the same                    frames  one per key, the older is dropped, counted
 //	engine buffer of a connection  65,536 or one larger frame  bytes   frames stay in the outbox, by class
 //	slices in one writev           1,024 (IOV_MAX)             slices  another writev
-//	sends in one submission        256                         sends   another submission
+//	sends in one submission        64                          sends   another submission
 //	frames copied for submissions  65,536 per loop             bytes   another submission
 //	connections                    Config.ConnsMax             conns   closed at once, counted as refused
 //	… the last 32nd of them                                            accepted; Conn.Late tells the handler

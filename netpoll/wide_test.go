@@ -75,7 +75,7 @@ func TestWideFanOutReachesEveryone(t *testing.T) {
 		if uring := path.IO == netpoll.IOUring; uring != (st.Uring > 0) || uring != (st.IO == netpoll.IOUring) {
 			t.Errorf("the path is %v, counted: %d by io_uring, in use: %v", path.IO, st.Uring, st.IO)
 		}
-		if st.Enters > st.Uring/100 {
+		if st.Enters > st.Uring/32 { // half of what a full submission holds
 			t.Errorf("%d system calls for %d sends", st.Enters, st.Uring)
 		}
 	})
