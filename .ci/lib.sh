@@ -15,6 +15,7 @@ gofumpt_version=v0.12.0
 golangci_version=v2.15.0
 typescript_version=5.9.3
 playwright_version=1.65.1
+jose_version=6.2.18
 
 # One flavour of build serves the binary, vet and the linters; the other is -race, which needs cgo.
 plain=(env CGO_ENABLED=0 "GOFLAGS=$(go env GOFLAGS) -trimpath")
@@ -64,17 +65,17 @@ go_tool() {
 gofumpt() { go_tool gofumpt mvdan.cc/gofumpt "$gofumpt_version"; }
 golangci() { go_tool golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint "$golangci_version"; }
 
-# node_tools installs Node and the two packages that checks and tests use. The product itself needs neither.
+# node_tools installs Node and the packages that checks and tests use. The product itself needs neither.
 node_tools() {
     apt_install node nodejs
     apt_install npm npm
     local have
     have="$(cat "$cache/node/installed" 2>/dev/null || true)"
-    local want="typescript@$typescript_version playwright-core@$playwright_version"
+    local want="typescript@$typescript_version playwright-core@$playwright_version jose@$jose_version"
     if [ "$have" != "$want" ]; then
         say "installing $want into $cache/node"
         mkdir -p "$cache/node"
-        # shellcheck disable=SC2086 # two packages
+        # shellcheck disable=SC2086 # several packages
         npm install --prefix "$cache/node" --no-audit --no-fund --no-package-lock --ignore-scripts --loglevel=error \
             $want </dev/null >&2
         printf '%s' "$want" >"$cache/node/installed"

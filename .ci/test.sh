@@ -3,7 +3,7 @@
 # end when any step failed.
 #
 # Installed where missing: gcc (for -race), Node with npm, and Chromium from Debian's packages; gofumpt and golangci-lint by
-# Go; typescript and playwright-core by npm; promtool, taken out of Debian's package prometheus. All but Debian's
+# Go; typescript, playwright-core and jose by npm; promtool, taken out of Debian's package prometheus. All but Debian's
 # packages go to a cache folder outside the tree.
 # The stores that are there (SQLite, memory) need no server. PostgreSQL and Redis are to be started here, as private
 # instances on free ports, when there are stores for them.

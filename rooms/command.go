@@ -50,3 +50,7 @@ type Results struct {
 	Title string
 	Table quiz.Table
 }
+
+// ReceiptQuery asks what the room knows of a receipt with a good signature; the reply is a *wire.ReceiptVerdict.
+// Anybody may ask.
+type ReceiptQuery struct{ Claims *wire.ReceiptClaims }

@@ -182,6 +182,8 @@ func (r *Room) query(env effect.Env, cmd *Command, from effect.Caller, out *effe
 			return
 		}
 		out.Reply(from, &Results{Title: r.quiz.Title(), Table: r.quiz.Results()})
+	case *ReceiptQuery:
+		out.Reply(from, r.quiz.CheckReceipt(body.Claims))
 	default:
 		out.Refuse(from, wire.NewError(wire.CodeUnknownOp, "this is not a question for a room"))
 	}

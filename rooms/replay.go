@@ -177,3 +177,17 @@ func NewRoomID(rand effect.Random) string { return randomID(rand, 16) }
 
 // NewGuestID makes the user id of a guest: 60 random bits.
 func NewGuestID(rand effect.Random) string { return "guest-" + randomID(rand, 12) }
+
+// CheckReceipt is the verdict of a rebuilt room on a receipt with a good signature; the room may be unknown to the
+// journal.
+func CheckReceipt(r *Room, c *wire.ReceiptClaims) *wire.ReceiptVerdict {
+	v := r.quiz.CheckReceipt(c)
+	switch {
+	case r.index == 0:
+		v.Reason, v.Message = "unknown_room", "the log has no such session"
+	case c.Room != r.id:
+		v.Verdict, v.Counts, v.Reason, v.Message = wire.ReceiptNotInLog, false, "unknown_room",
+			"this receipt belongs to another session: "+c.Room
+	}
+	return v
+}

@@ -54,7 +54,9 @@ func NewRoom(id string, cfg *Config) *Room {
 	r := &Room{id: id, cfg: cfg, members: presence.New(), roles: make(map[wire.ConnID]wire.Role)}
 	r.mod = moderation.New(moderation.Config{}, r)
 	r.chat = chat.New(cfg.Chat, (*chatPolicy)(r))
-	r.quiz = quiz.New(cfg.Quiz)
+	game := cfg.Quiz
+	game.Room = id
+	r.quiz = quiz.New(game)
 	r.progress = progress.New(progress.Config{})
 	return r
 }

@@ -54,8 +54,8 @@ func newRoot() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.AddCommand(serveCommand(), benchCommand(), quizCommand(), tokenCommand(), replayCommand(), migrateCommand(),
-		doctorCommand())
+	root.AddCommand(serveCommand(), benchCommand(), quizCommand(), tokenCommand(), replayCommand(), receiptCommand(),
+		migrateCommand(), doctorCommand())
 	for _, c := range root.Commands() {
 		faultsAreUsage(c)
 	}

@@ -10,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"lectern/cmd/internal/app"
 	"lectern/cmd/internal/config"
 	"lectern/persist"
 	"lectern/rooms"
@@ -20,6 +19,7 @@ import (
 func replayCommand() *cobra.Command {
 	var file string
 	var asJSON, records bool
+	var receipt string
 	c := &cobra.Command{
 		Use:   "replay SESSION",
 		Short: "Read a session back from its log",
@@ -33,6 +33,9 @@ func replayCommand() *cobra.Command {
 				if len(args) == 0 {
 					return listSessions(ctx, out, store)
 				}
+				if receipt != "" {
+					return verifyReceipt(ctx, out, cfg, store, args[0], receipt, asJSON)
+				}
 				if records {
 					return printRecords(ctx, out, store, args[0])
 				}
@@ -42,6 +45,7 @@ func replayCommand() *cobra.Command {
 	}
 	storeFlags(c, &file)
 	c.Flags().BoolVar(&asJSON, "json", false, "print the results as JSON")
+	c.Flags().StringVar(&receipt, "receipt", "", "check a receipt, or a receipt's number, against the session's log")
 	c.Flags().BoolVar(&records, "records", false, "print every record, one JSON object a line")
 	return c
 }
@@ -93,12 +97,8 @@ func unknownSession(room string) error {
 }
 
 func replay(out io.Writer, cfg *config.Config, store persist.Store, id string, asJSON bool) error {
-	roomsCfg, err := app.RoomsConfig(cfg)
-	if err != nil {
-		return err
-	}
 	began := time.Now()
-	room, err := rooms.Rebuild(persist.New(store, persist.Config{}), id, roomsCfg)
+	room, err := rebuild(cfg, store, id)
 	if err != nil {
 		return err
 	}

@@ -135,6 +135,9 @@ type AnswerReply struct {
 	Receipt    string `json:"receipt"`
 	AcceptedAt int64  `json:"acceptedAt"`
 	Durable    bool   `json:"durable"`
+
+	// Claims are those of a receipt that is yet to be signed; whoever carries the reply out does so before it is encoded.
+	Claims *ReceiptClaims `json:"-"`
 }
 
 // ChatSendData is the data of chat:send. Text is plain text of 1–2,000 characters; Key an idempotency key.

@@ -195,6 +195,8 @@ type QuizMe struct {
 	Answer   json.RawMessage `json:"answer,omitempty"` // as given
 	Receipt  string          `json:"receipt,omitempty"`
 	Rank     *QuizRank       `json:"rank,omitempty"` // of the last question with results
+
+	Claims *ReceiptClaims `json:"-"` // of a receipt that is yet to be signed, as in AnswerReply
 }
 
 // QuizLobby is the data of quiz:lobby.

@@ -10,6 +10,9 @@
 // must create that file with mode 0600. After RotateKeys the new key signs, and the old one verifies until the last
 // token it signed has expired.
 //
+// Receipts of answers are JWSs too, signed with Ed25519 (RFC 8037) by keys of their own, which are never deleted: the
+// same answer gets the same receipt as long as it is in the log. A receipt is no token: Verify takes RS256 only.
+//
 // A revoked family also ends its access tokens, which carry the family as sid: Verify refuses them, and Subscribe tells
 // the gateway which connections to close.
 //

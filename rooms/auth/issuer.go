@@ -87,6 +87,11 @@ func NewIssuer(ctx context.Context, now time.Time, keys KeyStore, refresh Refres
 	} else {
 		i.set.Store(set)
 	}
+	if i.Receipts().Current() == "" {
+		if err := errors.Join(i.addReceiptKey(ctx, now), i.ReloadKeys(ctx, now)); err != nil {
+			return nil, err
+		}
+	}
 	if err := i.ReloadRevocations(ctx, now); err != nil {
 		return nil, err
 	}
@@ -105,7 +110,8 @@ func (i *Issuer) makeFirstKey(ctx context.Context, now time.Time) error {
 	return i.ReloadKeys(ctx, now)
 }
 
-// RotateKeys makes a new signing key. The present one verifies for AccessTTL more, plus the leeway. It blocks on the
+// RotateKeys makes a new signing key and a new receipt key. The present signing key verifies for AccessTTL more, plus
+// the leeway; receipt keys stay for ever, and a question that is open keeps the one that it has. It blocks on the
 // store.
 func (i *Issuer) RotateKeys(ctx context.Context, now time.Time) error {
 	key, err := newStoredKey(now, i.rand)
@@ -115,7 +121,15 @@ func (i *Issuer) RotateKeys(ctx context.Context, now time.Time) error {
 	if err := i.keys.AddKey(ctx, key, now.Add(i.tokenSpan()).UnixMilli(), false); err != nil {
 		return fmt.Errorf("auth: store the new signing key: %w", err)
 	}
+	if err := i.addReceiptKey(ctx, now); err != nil {
+		return err
+	}
 	return i.ReloadKeys(ctx, now)
+}
+
+// KeyAge is how long ago the key that signs access tokens was made.
+func (i *Issuer) KeyAge(now time.Time) time.Duration {
+	return now.Sub(time.UnixMilli(i.set.Load().signedAt))
 }
 
 // ReloadKeys reads the keys again, for a key that another node has rotated. It blocks on the store.

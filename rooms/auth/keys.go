@@ -27,7 +27,9 @@ type verifyKey struct {
 type keySet struct {
 	signerID string
 	signer   *rsa.PrivateKey
+	signedAt int64 // when the signer was made, Unix milliseconds
 	verify   map[string]verifyKey
+	receipts *Receipts
 	jwks     []byte
 }
 
@@ -72,16 +74,20 @@ func loadKeySet(ctx context.Context, store KeyStore, now time.Time) (*keySet, er
 	if err != nil {
 		return nil, fmt.Errorf("auth: load the signing keys: %w", err)
 	}
-	set := &keySet{verify: make(map[string]verifyKey, len(stored))}
-	public := make([]jwk, 0, len(stored))
+	set := &keySet{verify: make(map[string]verifyKey, len(stored)), receipts: newReceipts()}
+	public := make([]any, 0, len(stored))
 	for _, s := range stored {
 		if s.RetiresAt != 0 && s.RetiresAt <= now.UnixMilli() {
 			continue
 		}
 		parsed, err := x509.ParsePKCS8PrivateKey(s.PKCS8)
+		if err == nil && set.receipts.add(s.ID, parsed) {
+			public = append(public, set.receipts.jwk(s.ID))
+			continue
+		}
 		key, ok := parsed.(*rsa.PrivateKey)
 		if err == nil && !ok {
-			err = errors.New("it is not an RSA key")
+			err = errors.New("it is neither an RSA nor an Ed25519 key")
 		}
 		if err != nil {
 			return nil, fmt.Errorf("auth: the stored signing key %q is damaged: restore the database from a backup, or delete "+
@@ -91,7 +97,7 @@ func loadKeySet(ctx context.Context, store KeyStore, now time.Time) (*keySet, er
 		n, e := jwkNumbers(&key.PublicKey)
 		public = append(public, jwk{Kty: "RSA", Use: "sig", Alg: algorithm, Kid: s.ID, N: n, E: e})
 		if s.RetiresAt == 0 {
-			set.signerID, set.signer = s.ID, key
+			set.signerID, set.signer, set.signedAt = s.ID, key, s.CreatedAt
 		}
 	}
 	if set.signer == nil {

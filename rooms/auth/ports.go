@@ -23,19 +23,22 @@ var (
 	ErrKeyExists = errors.New("auth: signing key exists")
 )
 
-// StoredKey is a signing key as a KeyStore keeps it.
+// StoredKey is a signing key as a KeyStore keeps it: an RSA key of access tokens, or an Ed25519 key of receipts.
 type StoredKey struct {
 	ID        string // the kid of its tokens
-	PKCS8     []byte // the RSA private key, DER (RFC 5958); secret
+	PKCS8     []byte // the private key, DER (RFC 5958); secret
 	CreatedAt int64  // Unix milliseconds
-	RetiresAt int64  // Unix milliseconds: verifies until then and signs no more; zero for the key that signs
+	// RetiresAt, Unix milliseconds: verifies until then and signs no more; zero for the key that signs access tokens.
+	// Receipt keys have the largest int64: they are kept for ever, and the newest signs.
+	RetiresAt int64
 }
 
 // KeyStore keeps signing keys. Its methods block and may be called from any goroutine.
 type KeyStore interface {
 	// LoadKeys returns all keys, oldest first.
 	LoadKeys(ctx context.Context) ([]StoredKey, error)
-	// AddKey adds the key that signs from now on. In the same step every key without RetiresAt gets othersRetireAt.
+	// AddKey adds a key. In the same step every key without RetiresAt gets othersRetireAt, which changes nothing when it
+	// is zero, as for receipt keys.
 	// With onlyFirst nothing is added, and ErrKeyExists is returned, when there is any key already: so that two nodes
 	// starting at once agree on one.
 	AddKey(ctx context.Context, key StoredKey, othersRetireAt int64, onlyFirst bool) error

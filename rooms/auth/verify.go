@@ -33,8 +33,8 @@ type header struct {
 	Alg  string          `json:"alg"`
 	Typ  string          `json:"typ"`
 	Kid  string          `json:"kid"`
-	Crit json.RawMessage `json:"crit"`
-	B64  json.RawMessage `json:"b64"`
+	Crit json.RawMessage `json:"crit,omitempty"`
+	B64  json.RawMessage `json:"b64,omitempty"`
 }
 
 // Verify checks an access token and returns what it says. Refusals are invalid_token (malformed, wrong algorithm, key,

@@ -2,7 +2,6 @@ package quiz
 
 import (
 	"bytes"
-	"encoding/base32"
 	"encoding/json"
 	"math"
 	"math/bits"
@@ -19,7 +18,6 @@ const (
 	elapsedMsMax   = math.MaxInt32 // over 24 days
 	textRunesMax   = 200           // of a short_text answer
 	multiOptionMax = 64            // options of a multiple_choice question: bits of an answer's value
-	receiptBytes   = 10
 )
 
 // answer is one accepted answer. 100,000 participants give as many per question, so it is small and holds no pointers.
@@ -31,7 +29,7 @@ type answer struct {
 	player    int32
 	elapsedMs int32
 	points    int32 // streak bonus included; set when the question closes
-	receipt   [receiptBytes]byte
+	salt      salt
 	outcome   outcome // set when the question closes
 }
 
@@ -120,6 +118,11 @@ func parseMultiple(q *wire.Question, raw json.RawMessage) (parsed, *wire.Error) 
 		}
 		set |= 1 << i
 	}
+	return parsed{value: set, canonical: optionSet(set)}, nil
+}
+
+// optionSet is the canonical form of an answer to a multiple_choice question: [0,2].
+func optionSet(set uint64) json.RawMessage {
 	canonical := []byte{'['}
 	for s := set; s != 0; s &= s - 1 {
 		if len(canonical) > 1 {
@@ -127,7 +130,7 @@ func parseMultiple(q *wire.Question, raw json.RawMessage) (parsed, *wire.Error) 
 		}
 		canonical = strconv.AppendInt(canonical, int64(bits.TrailingZeros64(s)), 10)
 	}
-	return parsed{value: set, canonical: append(canonical, ']')}, nil
+	return append(canonical, ']')
 }
 
 func parseNumeric(raw json.RawMessage) (parsed, *wire.Error) {
@@ -184,28 +187,6 @@ func keyHash(key string) uint64 {
 	return h
 }
 
-var receiptEncoding = base32.StdEncoding.WithPadding(base32.NoPadding)
-
-func newReceipt(r effect.Random) [receiptBytes]byte {
-	var b [receiptBytes]byte
-	hi, lo := r.Uint64(), r.Uint64()
-	for i := range 8 {
-		b[i] = byte(hi >> (8 * i))
-	}
-	b[8], b[9] = byte(lo), byte(lo>>8)
-	return b
-}
-
-func formatReceipt(b [receiptBytes]byte) string { return receiptEncoding.EncodeToString(b[:]) }
-
-func parseReceipt(s string) (b [receiptBytes]byte, ok bool) {
-	if len(s) != receiptEncoding.EncodedLen(receiptBytes) || strings.ContainsAny(s, "\r\n") {
-		return b, false
-	}
-	n, err := receiptEncoding.Decode(b[:], []byte(s))
-	return b, err == nil && n == receiptBytes
-}
-
 // answer handles quiz:answer. The same key for the same question gets the first reply again, in any state.
 func (m *Machine) answer(env effect.Env, from effect.Caller, d *wire.AnswerData, out *effect.Effects) *wire.Error {
 	if m.phase == wire.PhaseNone {
@@ -223,7 +204,7 @@ func (m *Machine) answer(env effect.Env, from effect.Caller, d *wire.AnswerData,
 		if a.key != keyHash(d.Key) {
 			return wire.NewError(wire.CodeAlreadyAnswer, "your first answer to question %d counts", d.Question)
 		}
-		out.Reply(from, wire.AnswerReply{Receipt: formatReceipt(a.receipt), AcceptedAt: a.at, Durable: true})
+		m.acknowledge(from, d.Question, a, out)
 		return nil
 	}
 	if err := m.answerable(env.Now, d.Question); err != nil {
@@ -233,15 +214,21 @@ func (m *Machine) answer(env effect.Env, from effect.Caller, d *wire.AnswerData,
 	if err != nil {
 		return err
 	}
-	receipt := formatReceipt(newReceipt(env.Rand))
 	m.record(FactAnswered, env.Now, &Answered{
 		N: d.Question, User: from.User, Answer: p.canonical, Key: d.Key,
-		ElapsedMs: min(max(env.Now-q.opensAt, 0), q.limitMs()), Receipt: receipt,
+		ElapsedMs: min(max(env.Now-q.opensAt, 0), q.limitMs()),
+		Receipt:   newSalt(env.Rand).String(),
 	}, out)
-	out.Reply(from, wire.AnswerReply{Receipt: receipt, AcceptedAt: env.Now, Durable: true})
+	m.acknowledge(from, d.Question, q.answerOf(player), out)
 	m.touchProgress(env.Now, out)
 	m.closeIfAllAnswered(env.Now, out)
 	return nil
+}
+
+// acknowledge replies with the receipt of an answer to question n.
+func (m *Machine) acknowledge(to effect.Caller, n int, a *answer, out *effect.Effects) {
+	word, claims := m.receipt(n, to.User, a)
+	out.Reply(to, &wire.AnswerReply{Receipt: word, AcceptedAt: a.at, Durable: true, Claims: claims})
 }
 
 // answerable says whether question n takes new answers at now.
@@ -265,6 +252,7 @@ type question struct {
 	match matcher
 	// Times of the latest opening, Unix milliseconds; zero before.
 	opensAt, closesAt int64
+	receiptKey        string // id of the key that signs the receipts; empty: they are random words
 
 	answers  []answer         // in order of acceptance
 	slots    []int32          // by player: index into answers plus one
@@ -307,11 +295,25 @@ func (q *question) intern(text string) uint64 {
 	return uint64(i)
 }
 
-// given is an answer as JSON, in its canonical form.
-func (q *question) given(a *answer) json.RawMessage {
+// canonical is an answer as its fact holds it.
+func (q *question) canonical(a *answer) json.RawMessage {
 	switch q.spec.Type {
 	case wire.TrueFalse:
 		return strconv.AppendBool(nil, a.value == 1)
+	case wire.MultipleChoice:
+		return optionSet(a.value)
+	case wire.Numeric:
+		return json.RawMessage(q.texts[a.value])
+	case wire.ShortText:
+		b, _ := json.Marshal(q.texts[a.value]) // strings always marshal
+		return b
+	}
+	return strconv.AppendUint(nil, a.value, 10)
+}
+
+// given is an answer as JSON, as clients get it: options by their ids.
+func (q *question) given(a *answer) json.RawMessage {
+	switch q.spec.Type {
 	case wire.MultipleChoice:
 		ids := []string{}
 		for s := a.value; s != 0; s &= s - 1 {
@@ -319,11 +321,8 @@ func (q *question) given(a *answer) json.RawMessage {
 		}
 		b, _ := json.Marshal(ids) // strings always marshal
 		return b
-	case wire.Numeric:
-		return json.RawMessage(q.texts[a.value])
-	case wire.ShortText:
-		b, _ := json.Marshal(q.texts[a.value])
-		return b
+	case wire.SingleChoice, wire.Poll:
+		return strconv.AppendQuote(nil, strconv.FormatUint(a.value, 10))
 	}
-	return strconv.AppendQuote(nil, strconv.FormatUint(a.value, 10))
+	return q.canonical(a)
 }

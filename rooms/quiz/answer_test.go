@@ -164,11 +164,11 @@ func TestInRanges(t *testing.T) {
 	}
 }
 
-func TestReceipts(t *testing.T) {
+func TestSalts(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	for range 100 {
-		want := newReceipt(r)
-		got, ok := parseReceipt(formatReceipt(want))
+		want := newSalt(r)
+		got, ok := parseSalt(want.String())
 		if !ok || got != want {
 			t.Fatalf("%x comes back as %x, %v", want, got, ok)
 		}
@@ -176,8 +176,8 @@ func TestReceipts(t *testing.T) {
 	for _, bad := range []string{
 		"", "short", "aaaaaaaaaaaaaaaa", "AAAAAAAAAAAAAAA1", "AAAAAAAAAAAAAAA\n", "AAAAAAAAAAAAAAAAAAAAAAAA",
 	} {
-		if _, ok := parseReceipt(bad); ok {
-			t.Errorf("%q is taken for a receipt", bad)
+		if _, ok := parseSalt(bad); ok {
+			t.Errorf("%q is taken for a salt", bad)
 		}
 	}
 }

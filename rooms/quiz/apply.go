@@ -121,6 +121,7 @@ func (m *Machine) applyOpened(at int64, d *Opened, out *effect.Effects) {
 	}
 	m.becomeOpen(d.N-1, d.OpensAt, d.ClosesAt)
 	q := &m.questions[m.current]
+	q.receiptKey = d.ReceiptKey
 	q.slots = make([]int32, len(m.players))
 	q.answers = make([]answer, 0, len(m.byUser))
 	m.expectAll(at)
@@ -137,7 +138,7 @@ func (m *Machine) applyAnswered(at int64, d *Answered) {
 		return
 	}
 	p, err := parseAnswer(q.spec, d.Answer)
-	receipt, ok := parseReceipt(d.Receipt)
+	salt, ok := parseSalt(d.Receipt)
 	if err != nil || !ok {
 		return
 	}
@@ -147,7 +148,7 @@ func (m *Machine) applyAnswered(at int64, d *Answered) {
 	m.expect(i)
 	q.add(answer{
 		value: p.value, key: keyHash(d.Key), at: at, player: i,
-		elapsedMs: int32(min(max(d.ElapsedMs, 0), elapsedMsMax)), receipt: receipt,
+		elapsedMs: int32(min(max(d.ElapsedMs, 0), elapsedMsMax)), salt: salt,
 	})
 }
 

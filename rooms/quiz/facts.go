@@ -59,6 +59,9 @@ type Opened struct {
 	N        int   `json:"n"` // number of the question, from 1
 	OpensAt  int64 `json:"opensAt"`
 	ClosesAt int64 `json:"closesAt"`
+	// ReceiptKey is the id of the key that signs the receipts of the answers, whatever key is in use when they are asked
+	// for again. Empty, as in earlier versions: the random words themselves are the receipts.
+	ReceiptKey string `json:"receiptKey,omitempty"`
 }
 
 // Extended says that the open question closes later.
@@ -74,7 +77,7 @@ type Answered struct {
 	Answer    json.RawMessage `json:"answer"` // canonical: 2, [0,2], true, 3.5 or "text"
 	Key       string          `json:"key"`
 	ElapsedMs int64           `json:"elapsedMs"` // since opensAt, at most the time limit
-	Receipt   string          `json:"receipt"`   // 16 characters of base32
+	Receipt   string          `json:"receipt"`   // the salt of the receipt: 16 characters of base32, random
 }
 
 // Closed says that a question takes no more answers. Skipped: nobody gets points for it.
@@ -193,7 +196,7 @@ func checkFact(v any) error {
 		if f.User == "" || f.ElapsedMs < 0 || f.ElapsedMs > elapsedMsMax {
 			return errors.New("no user, or elapsed time out of range")
 		}
-		if _, ok := parseReceipt(f.Receipt); !ok {
+		if _, ok := parseSalt(f.Receipt); !ok {
 			return errors.New("malformed receipt")
 		}
 	}

@@ -118,8 +118,10 @@ func (g *game) answer(user string, n int, key, answer string) (wire.AnswerReply,
 	if len(g.replies) != 1 {
 		g.t.Fatalf("%d replies to one answer", len(g.replies))
 	}
-	reply, _ := g.replies[0].Data.(wire.AnswerReply)
-	return reply, g.replies[0].Err
+	if reply, ok := g.replies[0].Data.(*wire.AnswerReply); ok {
+		return *reply, g.replies[0].Err
+	}
+	return wire.AnswerReply{}, g.replies[0].Err
 }
 
 // advance moves the clock and does what is due on the way, each at its time.

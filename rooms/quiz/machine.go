@@ -13,6 +13,11 @@ type Config struct {
 	LeadMs          int64 // from the announcement of a question to its opening; default 3,000
 	GraceMs         int64 // after closesAt, for answers under way; default 500
 	AutoAdvanceMs   int64 // how long results and leaderboard stay with autoAdvance; default 5,000
+
+	Room string // the room's id, which receipts name
+	// ReceiptKey names the key that signs the receipts of a question that opens now: no I/O, any goroutine. Nil or empty:
+	// receipts are random words that only this server can check.
+	ReceiptKey func() string
 }
 
 func (c Config) withDefaults() Config {

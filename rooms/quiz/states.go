@@ -164,7 +164,11 @@ func (m *Machine) openNext(now int64, out *effect.Effects) {
 		limit = timeLimitMsDefault
 	}
 	opensAt := now + m.cfg.LeadMs
-	m.record(FactOpened, now, &Opened{N: next + 1, OpensAt: opensAt, ClosesAt: opensAt + limit}, out)
+	opened := &Opened{N: next + 1, OpensAt: opensAt, ClosesAt: opensAt + limit}
+	if m.cfg.ReceiptKey != nil {
+		opened.ReceiptKey = m.cfg.ReceiptKey()
+	}
+	m.record(FactOpened, now, opened, out)
 }
 
 // closeIfAllAnswered closes the open question when nobody's answer is waited for any more.

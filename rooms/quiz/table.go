@@ -48,8 +48,8 @@ type TableAnswer struct {
 	Answer    string `json:"answer,omitempty"` // to be read: texts of options, joined by "; "
 	Points    int    `json:"points"`           // streak bonus included
 	ElapsedMs int64  `json:"elapsedMs"`
-	At        int64  `json:"at,omitempty"` // accepted
-	Receipt   string `json:"receipt,omitempty"`
+	At        int64  `json:"at,omitempty"`      // accepted
+	Receipt   string `json:"receipt,omitempty"` // its number
 }
 
 // Results is the game so far. It holds the keys of closed questions only and may be kept: it shares no state that
@@ -103,7 +103,7 @@ func (q *question) tableAnswer(player int32) TableAnswer {
 	}
 	return TableAnswer{
 		Outcome: a.outcome.String(), Answer: q.readable(a), Points: int(a.points), ElapsedMs: int64(a.elapsedMs),
-		At: a.at, Receipt: formatReceipt(a.receipt),
+		At: a.at, Receipt: q.receiptNumber(a),
 	}
 }
 

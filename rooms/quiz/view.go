@@ -88,7 +88,8 @@ func (m *Machine) Me(user string) *wire.QuizMe {
 	if m.current >= 0 {
 		q := &m.questions[m.current]
 		if a := q.answerOf(i); a != nil {
-			me.Answered, me.Answer, me.Receipt = true, q.given(a), formatReceipt(a.receipt)
+			me.Answered, me.Answer = true, q.given(a)
+			me.Receipt, me.Claims = m.receipt(m.current+1, user, a)
 		}
 	}
 	if int(i) < len(m.board.ranks) {

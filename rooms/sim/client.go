@@ -315,7 +315,7 @@ func (c *client) replied(req *request, it *rooms.Delivery) {
 		c.w.report.Games++
 	case *wire.JoinReply:
 		c.entered(v, data, req.since)
-	case wire.AnswerReply:
+	case *wire.AnswerReply:
 		c.acked(req, data.Receipt, &c.w.report.AckedAnswers)
 	case *wire.ChatSendReply:
 		c.acked(req, data.ID, &c.w.report.AckedChats)

@@ -173,7 +173,7 @@ func (w *world) promise(f *follower, c *conn, it *rooms.Delivery) {
 		return
 	}
 	switch data := it.Data.(type) {
-	case wire.AnswerReply:
+	case *wire.AnswerReply:
 		a, ok := f.answers[data.Receipt]
 		if !ok || a.user != user || a.key != req.intent.key || a.question != req.intent.question || !data.Durable {
 			w.violate("%s gets a receipt for %s that the log doesn't have: %+v", user, req.intent.key, a)

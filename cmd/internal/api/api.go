@@ -51,8 +51,9 @@ type Options struct {
 // API serves /api/v1, /auth and /.well-known. Its methods are safe for any goroutine.
 type API struct {
 	Options
-	demo   atomic.Pointer[Demo]
-	limits *limits
+	demo    atomic.Pointer[Demo]
+	limits  *limits
+	replays chan struct{} // a place for each replay under way
 }
 
 // Demo names the demo quiz of --dev.
@@ -63,7 +64,9 @@ type Demo struct {
 
 // New makes the API; Register makes it reachable.
 func New(o Options) *API {
-	return &API{Options: o, limits: newLimits(o.JoinsPerMinute, o.WrongPerMinute)}
+	return &API{
+		Options: o, limits: newLimits(o.JoinsPerMinute, o.WrongPerMinute), replays: make(chan struct{}, replaysMax),
+	}
 }
 
 // SetDemo names the demo quiz.
@@ -159,6 +162,7 @@ func (a *API) Register(mux *http.ServeMux) {
 	a.registerAuth(h)
 	a.registerQuizzes(h)
 	a.registerSessions(h)
+	a.registerReceipts(h)
 }
 
 // noStore keeps answers that hold tokens and keys out of caches.

@@ -17,12 +17,15 @@ type limits struct {
 	mu    sync.Mutex
 	joins *quota.Limiter
 	wrong *quota.Limiter
+
+	receipts *quota.Limiter
 }
 
 func newLimits(joinsPerMinute, wrongPerMinute int) *limits {
 	return &limits{
-		joins: quota.NewLimiter(quota.Limit{Count: joinsPerMinute, Per: time.Minute}, addressesMax),
-		wrong: quota.NewLimiter(quota.Limit{Count: wrongPerMinute, Per: time.Minute}, addressesMax),
+		receipts: quota.NewLimiter(quota.Limit{Count: receiptsPerMinute, Per: time.Minute}, addressesMax),
+		joins:    quota.NewLimiter(quota.Limit{Count: joinsPerMinute, Per: time.Minute}, addressesMax),
+		wrong:    quota.NewLimiter(quota.Limit{Count: wrongPerMinute, Per: time.Minute}, addressesMax),
 	}
 }
 

@@ -157,7 +157,7 @@ func (a *API) results(ctx context.Context, in *resultsRequest) (*fileReply, erro
 	case refused == nil:
 		results = data.(*rooms.Results)
 	case refused.Code == wire.CodeUnknownRoom:
-		if results, err = a.finished(in.Room, c); err != nil {
+		if results, err = a.finished(ctx, in.Room, c); err != nil {
 			return nil, err
 		}
 	default:
@@ -167,10 +167,10 @@ func (a *API) results(ctx context.Context, in *resultsRequest) (*fileReply, erro
 }
 
 // finished replays a session that is no longer alive.
-func (a *API) finished(room string, c auth.Claims) (*rooms.Results, error) {
-	r, err := rooms.Rebuild(a.Journal, room, a.RoomsConfig)
+func (a *API) finished(ctx context.Context, room string, c auth.Claims) (*rooms.Results, error) {
+	r, err := a.rebuild(ctx, room)
 	if err != nil {
-		return nil, a.storeFailed("replaying a session", err)
+		return nil, err
 	}
 	q := r.Quiz()
 	if r.Index() == 0 || q.Owner() != c.Subject && c.Role < wire.RoleAdmin && c.Room != room {

@@ -139,6 +139,7 @@ func (a *App) startRooms(ctx context.Context) error {
 	if a.roomsCfg, err = RoomsConfig(a.cfg); err != nil {
 		return err
 	}
+	a.roomsCfg.Quiz.ReceiptKey = func() string { return a.issuer.Receipts().Current() }
 	a.journal = persist.New(a.store, persist.Config{Logger: a.log})
 	a.journalDone = make(chan struct{})
 	go func() {
@@ -211,7 +212,7 @@ func (a *App) newGateway() *gateway.Gateway {
 		HandOffQueueMax: 1024,
 	}, gateway.Options{
 		Tokens: a.issuer, Quizzes: quizzes{a.store}, PINs: a.pins, Rand: newRand, Now: time.Now, Clock: a.clock,
-		Logger: a.log,
+		Logger: a.log, SignReceipt: a.issuer.SignReceipt,
 	})
 }
 
@@ -248,6 +249,9 @@ func (a *App) startNet(ctx context.Context) error {
 	}
 	for range 2 {
 		a.background.Go(func() { a.gateway.Work(a.stopWork) })
+	}
+	for range gateway.Sealers() {
+		a.background.Go(func() { a.gateway.Seal(a.stopWork) })
 	}
 	a.background.Go(func() {
 		if err := a.http.Serve(a.gateway.HandOff()); err != nil && !errors.Is(err, http.ErrServerClosed) &&
@@ -287,12 +291,7 @@ func (a *App) housekeeping() {
 // rotateKeyWhenDue replaces the signing key once it is old enough; tokens that it has signed stay good until they
 // expire.
 func (a *App) rotateKeyWhenDue(ctx context.Context, now time.Time) error {
-	keys, err := a.store.LoadKeys(ctx)
-	if err != nil || len(keys) == 0 {
-		return err
-	}
-	newest := keys[len(keys)-1]
-	if now.Sub(time.UnixMilli(newest.CreatedAt)) < a.cfg.Auth.KeyEvery {
+	if a.issuer.KeyAge(now) < a.cfg.Auth.KeyEvery {
 		return nil
 	}
 	return a.issuer.RotateKeys(ctx, now)

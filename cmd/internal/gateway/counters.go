@@ -61,6 +61,7 @@ type Stats struct {
 	Deliveries, Groups, LostDeliveries int64
 	DeflateConns                       int64
 	Members                            map[string]int64  // connections now, by the name of what they are sent
+	ReceiptsSigned, ReceiptsUnsigned   int64             // signatures made, and those that failed
 	TurnedAway                         int64             // upgrades answered with 503 or 4102: too many at once
 	Received                           map[wire.Op]int64 // OpNone: what could not be read or is no op
 	Errors                             map[wire.Code]int64
@@ -75,6 +76,7 @@ func (g *Gateway) Stats() Stats {
 		Upgrades: c.upgrades.Load(), HandedOff: c.handedOff.Load(), HandOffFull: c.handOffFull.Load(),
 		Deliveries: c.deliveries.Load(), Groups: c.groups.Load(), LostDeliveries: c.lostDeliveries.Load(),
 		DeflateConns: c.members[variantZipped].Load(), TurnedAway: c.turnedAway.Load(),
+		ReceiptsSigned: g.sealer.signed.Load(), ReceiptsUnsigned: g.sealer.failed.Load(),
 		Members: make(map[string]int64), Received: make(map[wire.Op]int64), Errors: make(map[wire.Code]int64),
 		Closes: make(map[wire.CloseCode]int64), PeerCloses: make(map[uint16]int64),
 	}

@@ -23,18 +23,27 @@ type delivery struct {
 	apart bool // of the groups: a variant wants the events one by one
 }
 
-// Deliver implements rooms.Outlet: it encodes on the shard's goroutine and hands the result to every loop. done is
+// Deliver implements rooms.Outlet: it signs receipts (see sealer), encodes, and hands the result to every loop. done is
 // called when all of them have written.
 func (g *Gateway) Deliver(_ int, items []rooms.Delivery, done func()) {
 	d := &delivery{items: items, gw: g, done: done, groupAt: make([]int32, len(items)), begun: g.now()}
+	if at := g.sealer.unsigned(items); len(at) > 0 {
+		g.sealer.share(items, at, d.leave)
+		return
+	}
+	d.leave()
+}
+
+// leave hands the delivery to the loops. It runs on the shard's goroutine or on a sealer's.
+func (d *delivery) leave() {
 	d.encode()
-	g.bridge.take(items)
-	loops := *g.loops.Load()
+	d.gw.bridge.take(d.items)
+	loops := *d.gw.loops.Load()
 	d.pending.Store(int32(len(loops)) + 1)
 	defer d.finish() // with no loop at all there is only the bridge
 	for _, l := range loops {
 		if !l.Post(d) { // the loop has stopped, and with it its members
-			g.counters.lostDeliveries.Add(1)
+			d.gw.counters.lostDeliveries.Add(1)
 			d.finish()
 		}
 	}

@@ -69,6 +69,7 @@ type Gateway struct {
 
 	handOff  *handOff
 	bridge   bridge
+	sealer   *sealer
 	loopsMu  sync.Mutex                      // guards changes of loops
 	loops    atomic.Pointer[[]*netpoll.Loop] // those that have started; no other has members
 	draining atomic.Bool
@@ -86,6 +87,8 @@ type Options struct {
 	Now     func() time.Time
 	Clock   func() int64 // what the shards go by, Unix milliseconds; members set their clocks by it
 	Logger  *slog.Logger
+	// SignReceipt signs a receipt: no I/O, any goroutine. Nil: the rooms make receipts that need no signature.
+	SignReceipt func(*wire.ReceiptClaims) (string, error)
 }
 
 // New makes a gateway. SetPosts must follow before the first connection.
@@ -94,6 +97,7 @@ func New(cfg Config, o Options) *Gateway {
 		cfg: cfg, tokens: o.Tokens, quizzes: o.Quizzes, pins: o.PINs, rand: o.Rand, now: o.Now, clock: o.Clock,
 		log:  o.Logger,
 		work: make(chan func(), workQueueMax), handOff: newHandOff(cfg.HandOffQueueMax),
+		sealer: newSealer(o.SignReceipt),
 	}
 	g.bridge.waiting = make(map[uint64]chan<- bridgeReply)
 	g.loops.Store(new([]*netpoll.Loop))

@@ -51,6 +51,8 @@ var (
 	closeCodes = desc("close_codes_sent_total", "Close frames sent, by code.", "code")
 	peerCodes  = desc("close_codes_received_total", "Close frames received, by code; 0: any outside 1000-1015.", "code")
 	deliveries = desc("deliveries_total", "Events given to connections; a broadcast counts once per member.")
+	signed     = desc("receipts_signed_total", "Receipts signed.")
+	unsigned   = desc("receipts_failed_total", "Receipts that could not be signed: their key is missing.")
 	batches    = desc("broadcast_batches_total", "Groups of events encoded once and shared.")
 
 	roomsLoaded  = desc("rooms_loaded", "Rooms in memory.")
@@ -133,6 +135,8 @@ func (c *collector) collectGateway(out chan<- prometheus.Metric) {
 	count(out, handOffsFull, float64(s.HandOffFull))
 	count(out, deliveries, float64(s.Deliveries))
 	count(out, batches, float64(s.Groups))
+	count(out, signed, float64(s.ReceiptsSigned))
+	count(out, unsigned, float64(s.ReceiptsUnsigned))
 	for op := range wire.OpCount {
 		name := wire.Op(op).String()
 		if name == "" {
