@@ -111,6 +111,18 @@ prometheus_tool() {
     rm -rf "$into"
 }
 
+# postgres_programs installs PostgreSQL's programs where there are none. The tests start private instances; Debian's
+# package would start a cluster of its own, which it is told not to.
+postgres_programs() {
+    if command -v postgres >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null; then return 0; fi
+    apt_install pg_ctlcluster postgresql-common
+    local sudo=()
+    if [ "$(id -u)" != 0 ]; then sudo=(sudo -n); fi
+    "${sudo[@]}" sed -i 's/^#* *create_main_cluster *=.*/create_main_cluster = false/' \
+        /etc/postgresql-common/createcluster.conf
+    apt_install postgres-is-not-in-the-path postgresql
+}
+
 step_names=() step_results=() step_times=() failed_steps=0
 
 # step NAME COMMAND... runs one step in a shell of its own, says how long it took, and goes on after a failure, so that

@@ -2,11 +2,10 @@
 # Everything that CI runs, in order of how soon a fault shows. It installs what is missing, says what, and fails at the
 # end when any step failed.
 #
-# Installed where missing: gcc (for -race), Node with npm, and Chromium from Debian's packages; gofumpt and golangci-lint by
-# Go; typescript, playwright-core and jose by npm; promtool, taken out of Debian's package prometheus. All but Debian's
-# packages go to a cache folder outside the tree.
-# The stores that are there (SQLite, memory) need no server. PostgreSQL and Redis are to be started here, as private
-# instances on free ports, when there are stores for them.
+# Installed where missing: gcc (for -race), Node with npm, Chromium and PostgreSQL from Debian's packages; gofumpt and
+# golangci-lint by Go; typescript, playwright-core and jose by npm; promtool, taken out of Debian's package prometheus.
+# All but Debian's packages go to a cache folder outside the tree.
+# Tests that need PostgreSQL start private instances on free ports, as a user who is not root.
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 tools() {
@@ -14,6 +13,7 @@ tools() {
     apt_install git git
     node_tools
     browser >/dev/null
+    postgres_programs
     gofumpt >/dev/null
     golangci >/dev/null
     prometheus_tool

@@ -25,6 +25,10 @@ var (
 	ErrFull = errors.New("persist: the journal's queue is full")
 	// ErrClosed: the journal or store is closed; nothing was taken.
 	ErrClosed = errors.New("persist: closed")
+	// ErrUnavailable: the store can't be reached, or does not answer in time. Whether a change was made is not known.
+	ErrUnavailable = errors.New("persist: the store is away")
+	// ErrNotEmpty: the store that something is to be copied to holds something already.
+	ErrNotEmpty = errors.New("persist: the store is not empty")
 	// ErrRoomFailed: an earlier record of the same room could not be stored, so this one would leave a gap.
 	ErrRoomFailed = errors.New("persist: an earlier record of this room was not stored; load the room again")
 )

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"os"
 
@@ -157,11 +158,11 @@ func port(setting, addr string) finding {
 }
 
 func storeOf(ctx context.Context, cfg *config.Config) finding {
-	_, path, _ := cfg.StoreKind()
-	if _, err := os.Stat(path); path != "" && os.IsNotExist(err) {
+	kind, path, _ := cfg.StoreKind()
+	if _, err := os.Stat(path); kind == "sqlite" && os.IsNotExist(err) {
 		return fine("store: %s does not exist yet; the first start makes it", cfg.Store)
 	}
-	store, err := app.OpenStore(ctx, cfg, true)
+	store, err := app.OpenStore(ctx, cfg, slog.New(slog.DiscardHandler), app.ForReading)
 	if err != nil {
 		return look("see the message", "store: %v", err)
 	}
@@ -169,5 +170,5 @@ func storeOf(ctx context.Context, cfg *config.Config) finding {
 	if err := store.Check(ctx); err != nil {
 		return look("see the message", "store: %v", err)
 	}
-	return fine("store: %s is sound", cfg.Store)
+	return fine("store: %s is sound", cfg.StoreName())
 }

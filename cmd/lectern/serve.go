@@ -135,7 +135,7 @@ func greet(out io.Writer, a *app.App, cfg *config.Config) {
 		fmt.Fprintf(out, "  play it    %s/join?pin=%s\n", base, demo.PIN)
 	} else {
 		fmt.Fprintf(out, "\nTo host, open %s/host#token=TOKEN with the output of:\n", base)
-		fmt.Fprintf(out, "  lectern token --store %s --sub YOU --role host\n", cfg.Store)
+		fmt.Fprintf(out, "  lectern token --store %s --sub YOU --role host\n", cfg.StoreName())
 	}
 }
 

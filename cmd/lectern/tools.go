@@ -28,7 +28,11 @@ func withStore(c *cobra.Command, file string, readOnly bool, f func(context.Cont
 	if ctx == nil {
 		ctx = context.Background()
 	}
-	store, err := app.OpenStore(ctx, cfg, readOnly)
+	use := app.ForWriting
+	if readOnly {
+		use = app.ForReading
+	}
+	store, err := app.OpenStore(ctx, cfg, app.NewLogger(cfg, c.ErrOrStderr()), use)
 	if err != nil {
 		return err
 	}
@@ -101,7 +105,7 @@ func migrateCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s has schema version %d\n", cfg.Store, version)
+				_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s has schema version %d\n", cfg.StoreName(), version)
 				return err
 			})
 		},

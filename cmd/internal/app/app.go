@@ -30,8 +30,6 @@ import (
 	"lectern/cmd/internal/web"
 	"lectern/netpoll"
 	"lectern/persist"
-	"lectern/persist/mem"
-	"lectern/persist/sqlite"
 	"lectern/protocol/native"
 	"lectern/protocol/session"
 	"lectern/protocol/wire"
@@ -90,7 +88,7 @@ func Start(ctx context.Context, cfg *config.Config, log *slog.Logger) (a *App, e
 	if err := native.Warm(); err != nil { // the codec compiles here, not at the first message of a kind
 		log.Warn("the codec can't be compiled at start; the first messages of each kind are slower", "err", err)
 	}
-	if a.store, err = OpenStore(ctx, cfg, false); err != nil {
+	if a.store, err = OpenStore(ctx, cfg, log, ForServer); err != nil {
 		return a, err
 	}
 	if err = a.startRooms(ctx); err != nil {
@@ -109,22 +107,6 @@ func Start(ctx context.Context, cfg *config.Config, log *slog.Logger) (a *App, e
 		a.api.SetDemo(a.demo.Room, a.demo.PIN)
 	}
 	return a, nil
-}
-
-// OpenStore opens the store that the configuration names.
-func OpenStore(ctx context.Context, cfg *config.Config, readOnly bool) (persist.Store, error) {
-	kind, path, err := cfg.StoreKind()
-	if err != nil {
-		return nil, err
-	}
-	if kind == "memory" {
-		return mem.New(time.Now), nil
-	}
-	store, err := sqlite.Open(ctx, sqlite.Config{Path: path, Synchronous: cfg.SQLite.Sync, ReadOnly: readOnly})
-	if err != nil {
-		return nil, err // not store: an interface that holds a nil *sqlite.Store is not nil
-	}
-	return store, nil
 }
 
 // startRooms starts the journal, the loader and the shards, and brings back the rooms that were alive.

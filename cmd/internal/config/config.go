@@ -7,6 +7,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"reflect"
 	"sort"
@@ -75,6 +76,11 @@ type Config struct {
 	}
 	SQLite struct {
 		Sync string `key:"sqlite.sync" default:"full" oneof:"full,normal"`
+	}
+	Postgres struct {
+		Conns   int           `key:"postgres.conns" default:"8" min:"2" max:"1000"`
+		Timeout time.Duration `key:"postgres.timeout" default:"5s" min:"100ms" max:"30s"`
+		Sync    string        `key:"postgres.sync" default:"on" oneof:"on,off"`
 	}
 	Auth struct {
 		AccessTTL  time.Duration `key:"auth.access_ttl" default:"15m" min:"1m" max:"24h"`
@@ -293,7 +299,7 @@ func (c *Config) crossCheck() (faults []error) {
 	return faults
 }
 
-// StoreKind splits the setting store into kind and path.
+// StoreKind splits the setting store into kind and path: a file, or the URL of a PostgreSQL database.
 func (c *Config) StoreKind() (kind, path string, err error) {
 	if c.Store == "memory" {
 		return "memory", "", nil
@@ -301,8 +307,31 @@ func (c *Config) StoreKind() (kind, path string, err error) {
 	if path, ok := strings.CutPrefix(c.Store, "sqlite:"); ok && path != "" {
 		return "sqlite", path, nil
 	}
-	scheme, _, _ := strings.Cut(c.Store, ":")
-	return "", "", fmt.Errorf("  store: %q is not a store of this version; use sqlite:FILE or memory", scheme)
+	scheme, rest, _ := strings.Cut(c.Store, ":")
+	if (scheme == "postgres" || scheme == "postgresql") && strings.HasPrefix(rest, "//") && len(rest) > 2 {
+		return "postgres", c.Store, nil
+	}
+	return "", "", fmt.Errorf("  store: %q is not a store of this version; use sqlite:FILE, "+
+		"postgres://USER:PASSWORD@HOST/DATABASE or memory", scheme)
+}
+
+// StoreName is the setting store as it may be shown: without a password.
+func (c *Config) StoreName() string {
+	if kind, _, err := c.StoreKind(); kind != "postgres" || err != nil {
+		return c.Store
+	}
+	u, err := url.Parse(c.Store)
+	if err != nil {
+		return "postgres://…"
+	}
+	query := u.Query()
+	for name := range query {
+		if strings.Contains(strings.ToLower(name), "password") {
+			query.Set(name, "xxxxx")
+		}
+	}
+	u.RawQuery = query.Encode()
+	return u.Redacted()
 }
 
 // Setting describes one setting, for help texts and the documentation.

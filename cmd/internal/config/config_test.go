@@ -123,7 +123,8 @@ func TestUnreadableFiles(t *testing.T) {
 func TestStoreKinds(t *testing.T) {
 	for store, want := range map[string]string{
 		"memory": "memory ", "sqlite:a/b.db": "sqlite a/b.db",
-		"sqlite::memory:": "sqlite :memory:",
+		"sqlite::memory:": "sqlite :memory:", "postgres://u:p@h/db": "postgres postgres://u:p@h/db",
+		"postgresql:///db": "postgres postgresql:///db",
 	} {
 		c := Default()
 		c.Store = store
@@ -131,11 +132,27 @@ func TestStoreKinds(t *testing.T) {
 			t.Errorf("%s: %s %s %v", store, kind, path, err)
 		}
 	}
-	for _, store := range []string{"", "sqlite:", "postgres://u:secret@h/db"} {
+	for _, store := range []string{"", "sqlite:", "postgres:db", "postgres://", "mysql://u:secret@h/db"} {
 		c := Default()
 		c.Store = store
 		if _, _, err := c.StoreKind(); err == nil || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%q: %v", store, err)
+		}
+	}
+}
+
+func TestStoreNameHidesThePassword(t *testing.T) {
+	for store, want := range map[string]string{
+		"memory":                                 "memory",
+		"sqlite:a/b.db":                          "sqlite:a/b.db",
+		"postgres://u:secret@h:5432/db":          "postgres://u:xxxxx@h:5432/db",
+		"postgres://h/db?user=u&password=secret": "postgres://h/db?password=xxxxx&user=u",
+		"postgres://u:secret@h:%zz/db":           "postgres://…",
+	} {
+		c := Default()
+		c.Store = store
+		if got := c.StoreName(); got != want {
+			t.Errorf("%s: %s", store, got)
 		}
 	}
 }

@@ -4,7 +4,7 @@ package config
 var docs = map[string]string{
 	"listen":     "address of the one port for WebSockets, pages and API",
 	"admin":      "address of the admin port (health, metrics, pprof); empty: none",
-	"store":      "sqlite:FILE, or memory for tests",
+	"store":      "sqlite:FILE, postgres://USER:PASSWORD@HOST:PORT/DATABASE, or memory for tests",
 	"redis":      "redis://HOST:PORT; not supported by this version",
 	"broker":     "memory; others are not supported by this version",
 	"dev":        "guests without a token, a demo quiz, every origin; never in production",
@@ -41,6 +41,9 @@ var docs = map[string]string{
 	"quiz.lead":                  "from the announcement of a question to its opening",
 	"quiz.grace":                 "after the end of a question, for answers on their way",
 	"sqlite.sync":                "full survives a power cut; normal survives a crash of the process",
+	"postgres.conns":             "connections to PostgreSQL, besides the one that holds the lock",
+	"postgres.timeout":           "a call that takes longer has failed: PostgreSQL counts as away",
+	"postgres.sync":              "off: an answer is acknowledged before PostgreSQL has it on disk; its crash may lose it",
 	"auth.access_ttl":            "life of an access token",
 	"auth.refresh_ttl":           "life of a refresh token",
 	"auth.rotate_keys_every":     "age at which a signing key is replaced",

@@ -198,6 +198,22 @@ var textCases = []planted{
 	{"sql", "persist/sqlite/a.go", `package s; func f(q string) { db.Query(q) }; func g() { f("SELECT 1") }`, ""},
 	{"sql", "persist/sqlite/a.go", `package s; func f() { w.stmts.room.QueryRowContext(ctx, name) }`, ""},
 	{"sql", "persist/sqlite/a.go", `package s; func f(s *Stmt, args ...any) { s.ExecContext(ctx, args...) }`, ""},
+	{
+		"sql", "persist/pg/a.go",
+		`package pg; import _ "github.com/jackc/pgx/v5"; func f() { db.Query(ctx, "SELECT a WHERE b = $1", b) }`, "",
+	},
+	{
+		"sql", "persist/pg/a.go",
+		`package pg; import _ "github.com/jackc/pgx/v5/pgxpool"; func f() { db.Query(ctx, g(b)) }`, "must be constant",
+	},
+	{
+		"sql", "persist/pg/a.go",
+		`package pg; import _ "github.com/jackc/pgx/v5"; func f() { b.Queue("DELETE FROM " + t, b) }`, "must be constant",
+	},
+	{
+		"sql", "persist/pg/a.go",
+		`package pg; import _ "github.com/jackc/pgx/v5"; func f() { c.Prepare(ctx, "n", q) }`, "must be constant",
+	},
 	{"sql", "cmd/internal/api/a.go", `package api; func f() { r.URL.Query().Get("a"); exec.Query(a + b) }`, ""},
 
 	{"machines", "docs/a.md", "\nsee `/" + "work/main`\n", "names a place"},

@@ -4,6 +4,7 @@ import (
 	"go/ast"
 	"go/token"
 	"regexp"
+	"strconv"
 	"strings"
 )
 
@@ -12,6 +13,10 @@ var queryArgument = map[string]int{
 	"Exec": 0, "Query": 0, "QueryRow": 0, "Prepare": 0,
 	"ExecContext": 1, "QueryContext": 1, "QueryRowContext": 1, "PrepareContext": 1,
 }
+
+// pgxArgument is the same for pgx, whose methods take a context first; a batch's Queue takes none, and the name of a
+// prepared statement comes before its text.
+var pgxArgument = map[string]int{"Exec": 1, "Query": 1, "QueryRow": 1, "Prepare": 2, "Queue": 0}
 
 // builtFromConstants are files whose queries are put together from constants in a way that this rule can't follow,
 // each with the reason why no value of a user can get into them.
@@ -34,7 +39,7 @@ func parameterisedSQL(t *Tree) []Violation {
 	}
 	var out []Violation
 	for _, files := range packages {
-		p := &sqlPackage{tree: t, constants: map[string]bool{}, sinks: map[string]int{}}
+		p := &sqlPackage{tree: t, constants: map[string]bool{}, sinks: map[string]int{}, methods: methodsOf(files)}
 		p.declare(files)
 		for p.grow(files) { // until no more function is found to pass a parameter on
 		}
@@ -43,8 +48,21 @@ func parameterisedSQL(t *Tree) []Violation {
 	return out
 }
 
+// methodsOf tells the drivers apart: a package that imports pgx calls its methods.
+func methodsOf(files []*File) map[string]int {
+	for _, f := range files {
+		for _, spec := range f.AST.Imports {
+			if name, _ := strconv.Unquote(spec.Path.Value); within(name, "github.com/jackc/pgx") {
+				return pgxArgument
+			}
+		}
+	}
+	return queryArgument
+}
+
 type sqlPackage struct {
 	tree      *Tree
+	methods   map[string]int // which argument of a driver's method is a query
 	constants map[string]bool
 	sinks     map[string]int // functions of the package: which argument is a query
 }
@@ -73,7 +91,7 @@ func (p *sqlPackage) query(call *ast.CallExpr) ast.Expr {
 		return call.Args[at]
 	}
 	if method, ok := call.Fun.(*ast.SelectorExpr); ok && !prepared(method.X, call) {
-		if at, ok := queryArgument[name]; ok && at < len(call.Args) {
+		if at, ok := p.methods[name]; ok && at < len(call.Args) {
 			return call.Args[at]
 		}
 	}
