@@ -87,6 +87,15 @@ type Store interface {
 	// RoomsOf is Rooms for one owner.
 	RoomsOf(ctx context.Context, owner string, limit int) ([]RoomInfo, error)
 
+	// ForgetRooms removes the rooms that were closed before a time (Unix milliseconds), with their records, and says how
+	// many. It may be called again while it is under way, and may take several calls to get through: until it says 0.
+	ForgetRooms(ctx context.Context, closedBefore int64) (int, error)
+	// MarkAlive notes that a server is alive at a time of the rooms' clock, Unix milliseconds. An earlier time than the
+	// noted one changes nothing.
+	MarkAlive(ctx context.Context, at int64) error
+	// LastAlive is the latest time that was noted; zero when there was none.
+	LastAlive(ctx context.Context) (int64, error)
+
 	// PutQuiz stores q for owner and returns its id: a new one when q.ID is empty; otherwise the stored quiz is
 	// replaced, which is ErrNotFound when the id is unknown or another owner's. q is not changed.
 	PutQuiz(ctx context.Context, owner string, q *wire.Quiz) (id string, err error)

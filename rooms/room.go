@@ -133,12 +133,13 @@ func (r *Room) Tick(env effect.Env, out *effect.Effects) {
 	r.finish(out)
 }
 
-// Recover is called once after a room has been rebuilt in a new process, before its first command.
-func (r *Room) Recover(env effect.Env, out *effect.Effects) {
+// Recover is called once after a room has been rebuilt in a new process, before its first command. aliveAt is until
+// when the process before was alive for certain, Unix milliseconds; zero where nobody knows.
+func (r *Room) Recover(env effect.Env, aliveAt int64, out *effect.Effects) {
 	if !r.Exists() {
 		return
 	}
-	r.quiz.Recover(env, out)
+	r.quiz.Recover(env, aliveAt, out)
 	r.finish(out)
 }
 

@@ -16,6 +16,7 @@ type ShardConfig struct {
 	InboxCommandsMax int   // commands waiting (262,144)
 	HeldOutputsMax   int   // outputs waiting for durability or for the loops (1,048,576)
 	IdleUnloadMs     int64 // a room that nobody is in leaves memory after this long, milliseconds (600,000)
+	AliveUntilMs     int64 // the process before was alive then for certain, Unix milliseconds; zero: nobody knows
 	AbandonMs        int64 // a game that has not ended and that nobody is in is closed after this long (86,400,000)
 }
 

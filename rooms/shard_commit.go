@@ -351,7 +351,7 @@ func (s *Shard) sendAway(sl *slot, room *Room, code wire.CloseCode) {
 func (s *Shard) recoverRoom(now int64, sl *slot) {
 	s.effects.Reset()
 	env := effect.Env{Now: now, Rand: s.ports.Rand}
-	if s.guarded(sl, func() { sl.room.Recover(env, &s.effects) }) {
+	if s.guarded(sl, func() { sl.room.Recover(env, s.cfg.AliveUntilMs, &s.effects) }) {
 		s.collect(now, sl)
 	}
 }

@@ -656,6 +656,29 @@ func TestRestoreResumesTheClock(t *testing.T) {
 	okReply(t, got, a)
 }
 
+// An open question gets back the time in which no server was there, and no more: not the time since its last fact, in
+// which the server was there and nobody did anything.
+func TestOpenQuestionGetsTheOutageBack(t *testing.T) {
+	const up, away = 9_000, 60_000 // since the last fact
+	for alive, want := range map[int64]int64{
+		startMs + up: away, startMs + up - 700: away + 700, // a mark that is a little old
+		0: up + away, startMs - 5_000: up + away, // no mark, or one from before the last fact
+	} {
+		w := newWorld(t, ShardConfig{}, &Config{})
+		w.journal.auto = true
+		w.game("g")
+		w.do(joinCmd("g", 1), hostCmd("g", wire.OpQuizStart))
+		w.now += up + away
+		w.start(ShardConfig{AliveUntilMs: alive})
+		w.shard.inbox.signalWith(restore{"g"})
+		w.commit()
+		last := w.journal.durable["g"][len(w.journal.durable["g"])-1]
+		if got := fmt.Sprintf(`{"byMs":%d}`, want); last.Kind != "quiz.recovered" || string(last.Data) != got {
+			t.Errorf("alive at %d: the last record is %s %s, want %s", alive, last.Kind, last.Data, got)
+		}
+	}
+}
+
 // Members stay members when a room is rebuilt, and participants are in the game without joining again.
 func TestParticipantsSurviveARebuild(t *testing.T) {
 	w := newWorld(t, ShardConfig{}, &Config{})

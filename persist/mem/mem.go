@@ -28,6 +28,7 @@ type Store struct {
 	closed bool
 	rooms  map[string]*room
 	order  []*room // by first record
+	alive  int64   // see MarkAlive
 	quizzes
 	secrets
 }
@@ -173,6 +174,42 @@ func (s *Store) list(ctx context.Context, limit int, want func(*persist.RoomInfo
 		}
 	}
 	return out, nil
+}
+
+// ForgetRooms implements persist.Store.
+func (s *Store) ForgetRooms(ctx context.Context, closedBefore int64) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.usable(ctx); err != nil {
+		return 0, err
+	}
+	before := len(s.order)
+	s.order = slices.DeleteFunc(s.order, func(r *room) bool {
+		old := r.info.ClosedAt != 0 && r.info.ClosedAt < closedBefore
+		if old {
+			delete(s.rooms, r.info.Room)
+		}
+		return old
+	})
+	return before - len(s.order), nil
+}
+
+// MarkAlive implements persist.Store.
+func (s *Store) MarkAlive(ctx context.Context, at int64) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.usable(ctx); err != nil {
+		return err
+	}
+	s.alive = max(s.alive, at)
+	return nil
+}
+
+// LastAlive implements persist.Store.
+func (s *Store) LastAlive(ctx context.Context) (int64, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.alive, s.usable(ctx)
 }
 
 // SchemaVersion implements persist.Store.

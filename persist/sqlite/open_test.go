@@ -271,6 +271,8 @@ func TestRefreshTokensSurviveTheMigration(t *testing.T) {
 	path := newDB(t, 0)
 	change(t, path, "ALTER TABLE refresh_families DROP COLUMN spent_at")
 	change(t, path, "ALTER TABLE refresh_families DROP COLUMN previous")
+	change(t, path, "DROP TABLE alive")
+	change(t, path, "DROP INDEX rooms_closed")
 	change(t, path, "DELETE FROM goose_db_version WHERE version_id > 1")
 	change(t, path, "INSERT INTO refresh_families (id, subject, name, role, room, created_at, expires_at, revoked_at, "+
 		"newest) VALUES ('f', 'u', 'n', 'host', '', 1, 1000, 0, x'02"+strings.Repeat("00", 31)+"')")

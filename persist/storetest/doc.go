@@ -34,6 +34,8 @@ func Run(t *testing.T, open Factory) {
 		{"ReadersBesideAWriter", testReadersBesideAWriter},
 		{"TwoOwnersRace", testTwoOwnersRace},
 		{"MatchesModel", testMatchesModel},
+		{"ForgetRooms", testForgetRooms},
+		{"Alive", testAlive},
 		{"Quizzes", testQuizzes},
 		{"QuizOwners", testQuizOwners},
 		{"Keys", testKeys},

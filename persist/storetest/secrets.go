@@ -323,6 +323,7 @@ func testReopen(t *testing.T, ctx context.Context, s persist.Store, reopen func(
 	must(t, err)
 	_, err = s.RevokeFamily(ctx, hash(50), 33)
 	must(t, err)
+	must(t, s.MarkAlive(ctx, 77))
 	before, err := s.Rooms(ctx, 10)
 	must(t, err)
 
@@ -346,4 +347,5 @@ func testReopen(t *testing.T, ctx context.Context, s persist.Store, reopen func(
 	_, err = retry(ctx, s, 1, 4, 80)
 	wantErr(t, err, auth.ErrRefreshReused)
 	must(t, s.Check(ctx))
+	wantAlive(t, ctx, s, 77)
 }

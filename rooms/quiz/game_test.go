@@ -194,7 +194,7 @@ func (g *game) checkReplay() *Machine {
 // restart replaces the machine by its replay, as a new process would: nobody is connected, then the time is given back.
 func (g *game) restart() {
 	g.m = g.checkReplay()
-	g.m.Recover(g.env, &g.out)
+	g.m.Recover(g.env, 0, &g.out)
 	g.collect()
 }
 

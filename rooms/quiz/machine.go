@@ -214,13 +214,14 @@ func (m *Machine) Remove(env effect.Env, user string, out *effect.Effects) {
 }
 
 // Recover is called once, after the last fact of a journal was applied to a new machine: it gives an open question the
-// time back that it had at the last recorded fact. For a while, questions that open then wait for everybody in the
+// time back in which no server was there. That began at aliveAt (Unix milliseconds), or, where the last recorded fact
+// is later or aliveAt isn't known (0), with that fact. For a while, questions that open then wait for everybody in the
 // game, connected or not: the first to come back must not close them for the others.
-func (m *Machine) Recover(env effect.Env, out *effect.Effects) {
+func (m *Machine) Recover(env effect.Env, aliveAt int64, out *effect.Effects) {
 	m.volatile.patientUntil = env.Now + comeBackMs
 	running := m.phase == wire.PhaseOpen || (m.advanceAt != 0 && m.phase != wire.PhasePaused)
-	if running && env.Now > m.lastFactAt {
-		m.record(FactRecovered, env.Now, &Recovered{ByMs: env.Now - m.lastFactAt}, out)
+	if stoodSince := max(m.lastFactAt, aliveAt); running && env.Now > stoodSince {
+		m.record(FactRecovered, env.Now, &Recovered{ByMs: env.Now - stoodSince}, out)
 	}
 }
 

@@ -46,6 +46,7 @@ type App struct {
 	cfg     *config.Config
 	log     *slog.Logger
 	clock   func() int64 // of the rooms
+	alive   int64        // until when the process before was alive, by that clock; zero when there was none
 	store   persist.Store
 	journal *persist.Journal
 	loader  *rooms.Loader
@@ -72,7 +73,7 @@ type App struct {
 // Start opens the store, rebuilds the rooms that were alive, and listens. What it has started is stopped again when a
 // later step fails.
 func Start(ctx context.Context, cfg *config.Config, log *slog.Logger) (a *App, err error) {
-	a = &App{cfg: cfg, log: log, clock: steadyMs(time.Now()), stopWork: make(chan struct{})}
+	a = &App{cfg: cfg, log: log, clock: steadyMs(time.Now(), 0), stopWork: make(chan struct{})}
 	defer func() {
 		if err != nil {
 			stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
@@ -89,6 +90,9 @@ func Start(ctx context.Context, cfg *config.Config, log *slog.Logger) (a *App, e
 		log.Warn("the codec can't be compiled at start; the first messages of each kind are slower", "err", err)
 	}
 	if a.store, err = OpenStore(ctx, cfg, log, ForServer); err != nil {
+		return a, err
+	}
+	if err = a.setClock(ctx, time.Now()); err != nil {
 		return a, err
 	}
 	if err = a.startRooms(ctx); err != nil {
@@ -139,10 +143,11 @@ func (a *App) startRooms(ctx context.Context) error {
 	a.gateway = a.newGateway()
 	shards := make([]*rooms.Shard, orCPUs(a.cfg.Shards))
 	for i := range shards {
-		shards[i] = rooms.NewShard(i, rooms.ShardConfig{IdleUnloadMs: a.cfg.Rooms.IdleUnload.Milliseconds()}, a.roomsCfg,
-			rooms.Ports{
-				Journal: a.journal, Loader: a.loader, Outlet: a.gateway, PINs: a.pins, Rand: newRand(), Logger: a.log,
-			})
+		shards[i] = rooms.NewShard(i, rooms.ShardConfig{
+			IdleUnloadMs: a.cfg.Rooms.IdleUnload.Milliseconds(), AliveUntilMs: a.alive,
+		}, a.roomsCfg, rooms.Ports{
+			Journal: a.journal, Loader: a.loader, Outlet: a.gateway, PINs: a.pins, Rand: newRand(), Logger: a.log,
+		})
 	}
 	a.router = rooms.NewRouter(shards, a.clock)
 	a.gateway.SetPosts(a.router)
@@ -151,6 +156,7 @@ func (a *App) startRooms(ctx context.Context) error {
 		return err
 	}
 	a.router.Restore(live)
+	a.background.Go(a.keepAliveMark)
 	roomsCtx, stopRooms := context.WithCancel(context.Background())
 	a.stopRooms = stopRooms
 	a.roomsDone = make(chan struct{})
@@ -265,8 +271,29 @@ func (a *App) housekeeping() {
 			if err := a.rotateKeyWhenDue(ctx, now); err != nil {
 				a.log.Warn("the signing key can't be rotated", "err", err)
 			}
+			a.forgetRooms(ctx, now)
 			cancel()
 		}
+	}
+}
+
+// forgetRooms deletes what is older than the configuration wants to keep.
+func (a *App) forgetRooms(ctx context.Context, now time.Time) {
+	if a.cfg.Rooms.Keep == 0 {
+		return
+	}
+	gone := 0
+	for {
+		n, err := a.store.ForgetRooms(ctx, now.Add(-a.cfg.Rooms.Keep).UnixMilli())
+		if gone += n; err != nil {
+			a.log.Warn("old rooms can't be deleted", "err", err)
+		}
+		if n == 0 || err != nil {
+			break
+		}
+	}
+	if gone > 0 {
+		a.log.Info("old rooms are deleted (rooms.keep)", "rooms", gone)
 	}
 }
 
@@ -354,6 +381,7 @@ func (a *App) stop(ctx context.Context) error {
 	if a.stopRooms != nil {
 		a.stopRooms()
 		<-a.roomsDone
+		a.markAlive(ctx)
 	}
 	if a.journal != nil {
 		errs = append(errs, a.journal.Close(ctx))
@@ -397,13 +425,6 @@ func orNone(d time.Duration) int64 {
 		return -1
 	}
 	return d.Milliseconds()
-}
-
-// steadyMs is a clock for the shards, Unix milliseconds: it goes on from start as time passes, so that questions end in
-// time when somebody sets the machine's clock.
-func steadyMs(start time.Time) func() int64 {
-	wall := start.UnixMilli()
-	return func() int64 { return wall + time.Since(start).Milliseconds() }
 }
 
 func orCPUs(n int) int {

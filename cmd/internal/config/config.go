@@ -69,6 +69,7 @@ type Config struct {
 	Rooms struct {
 		MembersMax int           `key:"rooms.members_max" default:"1000000" min:"1" max:"10000000"`
 		IdleUnload time.Duration `key:"rooms.idle_unload" default:"10m" min:"10s" max:"24h"`
+		Keep       time.Duration `key:"rooms.keep" default:"0" min:"0" max:"876000h"`
 	}
 	Quiz struct {
 		Lead  time.Duration `key:"quiz.lead" default:"3s" min:"0" max:"30s"`

@@ -37,6 +37,7 @@ var docs = map[string]string{
 	"messages.chat_burst":        "the same, at once (with --dev at least 100,000)",
 	"messages.deflate_min_bytes": "smaller messages are not compressed",
 	"rooms.members_max":          "connections in one room",
+	"rooms.keep":                 "a closed room's records are deleted after this long, such as 8760h; 0: never",
 	"rooms.idle_unload":          "an empty room leaves memory after this long",
 	"quiz.lead":                  "from the announcement of a question to its opening",
 	"quiz.grace":                 "after the end of a question, for answers on their way",
