@@ -36,6 +36,13 @@
 // if one fails (kernel.io_uring_disabled, a container's seccomp profile, an old kernel); Stats says which path is in
 // use. A kernel that refuses submissions later on is not asked again.
 //
+// # Connections without a socket
+//
+// A VirtualTransport has no socket: what is written waits in it until somebody takes it. Loop.Seat shows such a
+// connection to the handler like any other; Conn.Rebind gives it a socket later on, and Conn.MoveTo brings a socket to
+// the loop where it is wanted. Virtual connections never take part in submissions, and their last words are written
+// whatever waits in the transport already.
+//
 // # Limits
 //
 //	queue                          limit                       unit    above it

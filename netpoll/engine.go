@@ -183,6 +183,9 @@ func (e *engine) OnOpen(gc gnet.Conn) ([]byte, gnet.Action) {
 		e.bind(d, gc.EventLoop())
 		return nil, gnet.None
 	}
+	if a, ok := gc.Context().(*adopted); ok {
+		return nil, a.d.arrived(gc, a)
+	}
 	d := e.loopOf(gc.EventLoop())
 	if d == nil {
 		e.mu.Lock()

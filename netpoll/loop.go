@@ -258,12 +258,22 @@ func (l *Loop) closePending() {
 		if c := l.closing[i]; c.flags&flagClosed == 0 {
 			c.lastWords()
 			if c.flags&flagClosed == 0 {
-				l.driver.Close(c.t)
+				l.shutDown(c)
 			}
 		}
 	}
 	clear(l.closing)
 	l.closing = l.closing[:0]
+}
+
+// shutDown ends a connection that has said its last words.
+func (l *Loop) shutDown(c *Conn) {
+	if v := c.Virtual(); v != nil {
+		l.gone(c, nil)
+		v.Unseated()
+		return
+	}
+	l.driver.Close(c.t)
 }
 
 // closeAll closes what is open now; it runs inside a turn.
@@ -277,7 +287,9 @@ func (l *Loop) closeAll(reason Reason) {
 	l.end()
 }
 
-func (l *Loop) opened(t Transport) *Conn {
+// opened takes a connection in: accepted now, moved here, or virtual (then virtual is the same as t). Only new sockets
+// have a handshake before them, and count against Config.AcceptRate.
+func (l *Loop) opened(t Transport, virtual VirtualTransport) *Conn {
 	k := l.core
 	late, ok := k.admit()
 	if !ok {
@@ -293,16 +305,20 @@ func (l *Loop) opened(t Transport) *Conn {
 		}
 		c.released = released
 	}
-	l.driver.Attach(t, c)
+	if virtual != nil {
+		virtual.Seated(c)
+	} else {
+		l.driver.Attach(t, c)
+	}
 	l.begin()
 	c.openedAt = l.Now().UnixNano()
-	if l.late(late) {
+	if virtual == nil && l.late(late) {
 		c.flags |= flagLate
 	}
 	l.seat(c)
 	k.accepted.Add(1)
 	l.count.conns.Add(1)
-	if k.cfg.HandshakeTimeout > 0 {
+	if k.cfg.HandshakeTimeout > 0 && virtual == nil {
 		c.SetTimer(TimerHandshake, k.cfg.HandshakeTimeout)
 	}
 	l.callOpened(c)

@@ -184,6 +184,18 @@ func (c *Conn) flush() {
 	}
 }
 
+// flushAll gives a virtual transport everything, whatever waits in it already: it is the last chance.
+func (c *Conn) flushAll() {
+	for at := 0; at < len(c.out.q); {
+		next, ok := c.writeChunk(at)
+		if !ok {
+			return
+		}
+		at = next
+	}
+	c.consumed(len(c.out.q))
+}
+
 // writeChunk writes entries from at on, bounded in bytes and vectors, with one call, and releases them. The list of
 // slices is the loop's scratch, filled anew for each call, because Writev changes what it is given.
 func (c *Conn) writeChunk(at int) (next int, ok bool) {
@@ -331,7 +343,11 @@ func (c *Conn) dropAll() {
 // lastWords writes what should still reach the peer before the connection is closed.
 func (c *Conn) lastWords() {
 	if c.reason != ReasonSlowConsumer {
-		c.flush()
+		if c.Virtual() != nil {
+			c.flushAll()
+		} else {
+			c.flush()
+		}
 		return
 	}
 	c.dropAll()

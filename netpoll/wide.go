@@ -93,6 +93,9 @@ func (c *Conn) fitsWide() bool {
 	if c.flags&(flagClosed|flagBlocked) != 0 || o.bytes == 0 {
 		return false
 	}
+	if c.Virtual() != nil {
+		return false
+	}
 	return (len(o.q) == 1 || o.bytes <= wideGatherBytes) && c.t.OutboundBuffered() == 0
 }
 

@@ -40,7 +40,11 @@ var directions = []direction{
 
 	{folder: "bench", may: []string{"protocol", "bench"}},
 
-	{folder: "cmd/internal/gateway", may: []string{"netpoll", "protocol", "rooms"}, tests: []string{"persist/mem"}},
+	{folder: "cmd/internal/engineio", may: []string{"netpoll", "protocol"}},
+	{
+		folder: "cmd/internal/gateway", may: []string{"netpoll", "protocol", "rooms", "cmd/internal/engineio"},
+		tests: []string{"persist/mem"},
+	},
 	{
 		folder: "cmd/internal/api", may: []string{"protocol", "rooms", "=persist", "cmd/internal/config"},
 		tests: []string{"persist/mem", "persist/sqlite"},
