@@ -31,13 +31,30 @@ type goldenResult struct {
 	Events []effect.Output `json:"events"`
 }
 
-// TestGoldenReplay replays a recorded game. It guards the records of games that were played with earlier versions: when
-// it fails, make DecodeFact accept the old form; don't rewrite the file.
+// TestGoldenReplay replays recorded games. It guards the records of games that were played with earlier versions: when
+// it fails, make DecodeFact accept the old form; don't rewrite the files.
 func TestGoldenReplay(t *testing.T) {
-	records, result := filepath.Join("testdata", "game.jsonl"), filepath.Join("testdata", "game.result.json")
+	t.Run("game", func(t *testing.T) { goldenReplay(t, "game", playGame, 20) })
+	t.Run("regraded", func(t *testing.T) { goldenReplay(t, "regraded", playRegraded, 9) })
+}
+
+// playRegraded plays a game with signed receipts, regrades and hosts who are named, and closes it.
+func playRegraded(_ testing.TB, w *world) {
+	w.shard.cfg.IdleUnloadMs = 1000
+	w.rooms.Quiz.ReceiptKey = func() string { return "kid-1" }
+	w.playAndClose("g")
+	w.do(regradeCmd("g", 1, "1"))
+	void := cmd("g", wire.OpQuizRegrade, hostConn, &wire.RegradeData{Question: 2, Void: new(bool)}, as(wire.RoleHost))
+	*void.Body.(*wire.RegradeData).Void = true
+	w.do(void)
+	w.do(regradeCmd("g", 1, "0", "1"))
+}
+
+func goldenReplay(t *testing.T, name string, play func(testing.TB, *world), kindsMin int) {
+	records, result := filepath.Join("testdata", name+".jsonl"), filepath.Join("testdata", name+".result.json")
 	if *rewrite {
 		w := newWorld(t, ShardConfig{}, nil)
-		playGame(t, w)
+		play(t, w)
 		var b bytes.Buffer
 		for _, r := range w.journal.durable["g"] {
 			line, err := json.Marshal(goldenRecord{r.Index, r.Kind, r.At, r.Data})
@@ -88,7 +105,7 @@ func TestGoldenReplay(t *testing.T) {
 		}
 		t.Fatalf("the replay differs from %s at byte %d:\ngot  …%s", result, at, text[max(0, at-80):min(len(text), at+80)])
 	}
-	if len(kinds) < 20 {
+	if len(kinds) < kindsMin {
 		t.Fatalf("the game has only %d kinds of records", len(kinds))
 	}
 }

@@ -74,6 +74,7 @@ var opRules = [wire.OpCount]opRule{
 	wire.OpQuizSkip:       {wire.RoleHost, true},
 	wire.OpQuizLock:       {wire.RoleHost, true},
 	wire.OpQuizEnd:        {wire.RoleHost, true},
+	wire.OpQuizRegrade:    {wire.RoleHost, true},
 	wire.OpQuizAnswer:     {wire.RoleParticipant, false},
 	wire.OpChatSend:       {wire.RoleParticipant, false},
 	wire.OpChatEdit:       {wire.RoleParticipant, false},

@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"errors"
+	"math"
 	"reflect"
 	"sync"
 	"sync/atomic"
@@ -26,6 +27,12 @@ func testKeys(t *testing.T, ctx context.Context, s persist.Store) {
 	wantKeys(t, ctx, s, "k1", int64(100), "k2", int64(200), "k3", int64(0))
 	must(t, s.DeleteRetiredKeys(ctx, 100))
 	wantKeys(t, ctx, s, "k2", int64(200), "k3", int64(0))
+	receipts := key("r1") // is kept for ever, and does not take the place of the key that signs
+	receipts.RetiresAt = math.MaxInt64
+	must(t, s.AddKey(ctx, receipts, 0, false))
+	must(t, s.AddKey(ctx, key("k4"), 300, false))
+	must(t, s.DeleteRetiredKeys(ctx, math.MaxInt64-1))
+	wantKeys(t, ctx, s, "r1", int64(math.MaxInt64), "k4", int64(0))
 }
 
 func wantKeys(t *testing.T, ctx context.Context, s persist.Store, want ...any) {

@@ -173,6 +173,7 @@ var payloads = [wire.OpCount]func() wire.Payload{
 	wire.OpRoomPresence:   func() wire.Payload { return new(wire.PresenceData) },
 	wire.OpQuizCreate:     func() wire.Payload { return new(wire.QuizCreateData) },
 	wire.OpQuizExtend:     func() wire.Payload { return new(wire.QuizExtendData) },
+	wire.OpQuizRegrade:    func() wire.Payload { return new(wire.RegradeData) },
 	wire.OpQuizLock:       func() wire.Payload { return new(wire.QuizLockData) },
 	wire.OpQuizAnswer:     func() wire.Payload { return new(wire.AnswerData) },
 	wire.OpChatSend:       func() wire.Payload { return new(wire.ChatSendData) },

@@ -119,6 +119,31 @@ type QuizLockData struct {
 	Locked *bool `json:"locked,omitempty"`
 }
 
+// RegradeData is the data of quiz:regrade: another key for a question, or whether it counts. With AnswerKey, Void must
+// not be true: a question that gets a key counts (again).
+type RegradeData struct {
+	Question  int        `json:"question"`
+	AnswerKey *AnswerKey `json:"answerKey,omitempty"`
+	Void      *bool      `json:"void,omitempty"`   // true: nobody gets points for it; false: it counts again
+	Reason    string     `json:"reason,omitempty"` // everybody sees it; at most 200 characters
+}
+
+// AnswerKey is what is right for a question, in the members that belong to its type.
+type AnswerKey struct {
+	Options     []string      `json:"options,omitempty"`     // choices: the ids of the right ones
+	Correct     *bool         `json:"correct,omitempty"`     // true_false
+	Numbers     []NumberRange `json:"numbers,omitempty"`     // numeric: any of these is right
+	Texts       []string      `json:"texts,omitempty"`       // short_text: any is right
+	CaseMatters *bool         `json:"caseMatters,omitempty"` // short_text; left out: as it was
+}
+
+// QuizRegraded is the data of quiz:regraded.
+type QuizRegraded struct {
+	Number int    `json:"number"`
+	Void   bool   `json:"void"`
+	Reason string `json:"reason,omitempty"`
+}
+
 // AnswerData is the data of quiz:answer. Question is the number of the question. Answer is, by type: an option id or
 // index (single_choice,
 // poll), an array of them (multiple_choice), a boolean or "true"/"false" (true_false), a number or its text (numeric),

@@ -38,6 +38,7 @@ const (
 	OpModLockdown
 	OpModSlow
 	OpProgressUpdate
+	OpQuizRegrade
 	opCount
 )
 
@@ -54,7 +55,7 @@ var opNames = [...]string{
 	OpChatPin: "chat:pin", OpChatTyping: "chat:typing", OpChatHistory: "chat:history",
 	OpModMute: "mod:mute", OpModBan: "mod:ban", OpModKick: "mod:kick", OpModApprove: "mod:approve",
 	OpModReject: "mod:reject", OpModLockdown: "mod:lockdown", OpModSlow: "mod:slow",
-	OpProgressUpdate: "progress:update",
+	OpProgressUpdate: "progress:update", OpQuizRegrade: "quiz:regrade",
 }
 
 var opByName = func() map[string]Op {
@@ -92,7 +93,8 @@ const (
 	EvQuizPaused      = "quiz:paused"
 	EvQuizResumed     = "quiz:resumed"
 	EvQuizLocked      = "quiz:locked"
-	EvQuizEnd         = "quiz:end" // podium
+	EvQuizEnd         = "quiz:end"      // podium
+	EvQuizRegraded    = "quiz:regraded" // a key was changed or a question voided; fresh results and ranks follow
 	EvChatMessage     = "chat:message"
 	EvChatEdited      = "chat:edited"
 	EvChatDeleted     = "chat:deleted"

@@ -115,6 +115,8 @@ type QuizResults struct {
 	Key         []string      `json:"key,omitempty"`    // right options; "true"/"false"; else accepted texts, ranges
 	Given       []GivenAnswer `json:"given,omitempty"`  // numeric, short_text: the most frequent, at most 12, right first
 	Explanation string        `json:"explanation,omitempty"`
+	Void        bool          `json:"void,omitempty"`     // the question counts no more: no key, nobody was right
+	Regraded    bool          `json:"regraded,omitempty"` // sent because of quiz:regrade: the phase has not changed
 }
 
 // GivenAnswer is one row of the distribution of a free answer.
@@ -139,6 +141,7 @@ type QuizLeaderboard struct {
 	Number       int         `json:"number"` // question it follows
 	Top          []RankEntry `json:"top"`
 	Participants int         `json:"participants"`
+	Regraded     bool        `json:"regraded,omitempty"` // sent because of quiz:regrade: the phase has not changed
 }
 
 // QuizRank is the data of quiz:rank: one participant's own standing after a question.
@@ -148,7 +151,7 @@ type QuizRank struct {
 	Of        int    `json:"of"`
 	Score     int    `json:"score"`
 	Points    int    `json:"points"`           // earned with this question, streak bonus included
-	Outcome   string `json:"outcome"`          // correct | partial | wrong | none (no answer) | poll
+	Outcome   string `json:"outcome"`          // correct | partial | wrong | none (no answer) | poll | void
 	Streak    int    `json:"streak"`           // correct answers in a row
 	Behind    int    `json:"behind,omitempty"` // points to the next better score
 	Ahead     string `json:"ahead,omitempty"`  // name of the participant just ahead
@@ -184,6 +187,7 @@ type QuizSnapshot struct {
 	Progress     *QuizProgress    `json:"progress,omitempty"`
 	Results      *QuizResults     `json:"results,omitempty"`
 	Leaderboard  *QuizLeaderboard `json:"leaderboard,omitempty"`
+	Void         []int            `json:"void,omitempty"` // numbers of the questions that count no more
 	Me           *QuizMe          `json:"me,omitempty"`   // participants
 	Quiz         *Quiz            `json:"quiz,omitempty"` // hosts only
 }

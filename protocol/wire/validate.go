@@ -256,6 +256,25 @@ func (d *QuizExtendData) Validate() *Error {
 // Validate implements Payload; nothing can be wrong with it.
 func (d *QuizLockData) Validate() *Error { return nil }
 
+// Validate implements Payload. Whether the key fits its question is for the quiz to say.
+func (d *RegradeData) Validate() *Error {
+	if d.Question < 1 || d.Question > QuestionsMax {
+		return invalid("question", "question must be a number from 1 to %d", QuestionsMax)
+	}
+	switch k := d.AnswerKey; {
+	case k == nil && d.Void == nil:
+		return invalid("answerKey", "give answerKey or void")
+	case k == nil:
+	case d.Void != nil && *d.Void:
+		return invalid("void", "a question that gets a key counts: give answerKey or void, not both")
+	case len(k.Options) > OptionsMax:
+		return invalid("answerKey.options", "there are at most %d options", OptionsMax)
+	case len(k.Numbers) > AcceptedMax || len(k.Texts) > AcceptedMax:
+		return invalid("answerKey", "at most %d numbers or texts are accepted", AcceptedMax)
+	}
+	return checkText("reason", d.Reason, ReasonCharsMax)
+}
+
 // Validate implements Payload. Whether the answer fits its question is for the quiz to say.
 func (d *AnswerData) Validate() *Error {
 	if d.Question < 1 || d.Question > QuestionsMax {

@@ -261,7 +261,11 @@ type question struct {
 	textOf   map[string]int32 // index into texts; dropped at the close
 	results  *wire.QuizResults
 	skipped  bool
+	void     bool // it counts no more
 }
+
+// counts is false for a question that nobody gets points for and that leaves streaks as they are.
+func (q *question) counts() bool { return !q.skipped && !q.void }
 
 func (q *question) limitMs() int64 { return q.closesAt - q.opensAt }
 

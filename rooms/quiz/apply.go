@@ -53,6 +53,8 @@ func (m *Machine) Apply(f effect.Fact, out *effect.Effects) {
 		m.applyPaused(f.At, out)
 	case *Resumed:
 		m.applyResumed(f.At, out)
+	case *Regraded:
+		m.applyRegraded(f.At, d, out)
 	case *Ended:
 		if m.phase != wire.PhaseEnded {
 			m.becomeEnded(f.At)
@@ -92,7 +94,7 @@ func (m *Machine) applyRemoved(d *Removed) {
 		return
 	}
 	p := &m.players[i]
-	p.removed = true
+	p.removed, p.removedAt = true, int32(m.scored)
 	delete(m.byUser, d.User)
 	if name := foldText(p.name, false); m.byName[name] == i {
 		delete(m.byName, name)
@@ -208,10 +210,10 @@ func (m *Machine) applyClosed(at int64, d *Closed, out *effect.Effects) {
 	m.becomeClosed()
 	q := &m.questions[m.current]
 	q.skipped, q.textOf = d.Skipped, nil
-	q.results = q.tally(m.players)
-	q.results.Number = d.N
-	ranks := m.score(q)
+	q.results = q.tally(d.N, m.players)
 	m.scored = d.N
+	m.settle(q)
+	ranks := m.rank(q)
 	m.volatile.quiet()
 	m.becomeResults(at)
 	out.Broadcast(wire.EvQuizResults, at, q.results)

@@ -26,6 +26,12 @@
 // or came later; somebody whose connection drops stays expected for this question, so a phone in a tunnel does not end
 // the question for its owner.
 //
+// # Regrading
+//
+// A key can be changed and a question declared void at any time. Apply then judges that question anew and pays all
+// closed questions again in their order, so the outcome is that of a game played so from the start: O(questions ×
+// participants), in one step of the room.
+//
 // # Cost
 //
 // An answer costs O(1): two map look-ups, one append. A question's close costs one sort, O(n log n), after which

@@ -26,7 +26,14 @@ const (
 	FactResumed   = "quiz.resumed"
 	FactRecovered = "quiz.recovered"
 	FactEnded     = "quiz.ended"
+	FactRegraded  = "quiz.regraded"
 )
+
+// ByHost is who did it, in facts that a host's op leads to; empty when time or the participants did, and in facts of
+// version 0.1.0.
+type ByHost struct {
+	By string `json:"by,omitempty"` // user id
+}
 
 // Created says that the room has a quiz now.
 type Created struct {
@@ -49,10 +56,11 @@ type Removed struct {
 // Locked says whether new participants are refused from now on.
 type Locked struct {
 	Locked bool `json:"locked"`
+	ByHost
 }
 
 // Started says that the game began.
-type Started struct{}
+type Started struct{ ByHost }
 
 // Opened says that a question was announced, with its times in Unix milliseconds.
 type Opened struct {
@@ -62,12 +70,14 @@ type Opened struct {
 	// ReceiptKey is the id of the key that signs the receipts of the answers, whatever key is in use when they are asked
 	// for again. Empty, as in earlier versions: the random words themselves are the receipts.
 	ReceiptKey string `json:"receiptKey,omitempty"`
+	ByHost
 }
 
 // Extended says that the open question closes later.
 type Extended struct {
 	N    int   `json:"n"`
 	ByMs int64 `json:"byMs"`
+	ByHost
 }
 
 // Answered says that an answer was accepted. Its acceptance time is the fact's At.
@@ -84,18 +94,20 @@ type Answered struct {
 type Closed struct {
 	N       int  `json:"n"`
 	Skipped bool `json:"skipped,omitempty"`
+	ByHost
 }
 
 // Ranked says that the leaderboard after a question was shown.
 type Ranked struct {
 	N int `json:"n"`
+	ByHost
 }
 
 // Paused says that the game stands still.
-type Paused struct{}
+type Paused struct{ ByHost }
 
 // Resumed says that the game goes on; the times of an open question move by the length of the pause.
-type Resumed struct{}
+type Resumed struct{ ByHost }
 
 // Recovered says that the server was away for ByMs; the times of an open question move by it.
 type Recovered struct {
@@ -103,7 +115,17 @@ type Recovered struct {
 }
 
 // Ended says that the game is over.
-type Ended struct{}
+type Ended struct{ ByHost }
+
+// Regraded says that a question's key was changed, or that it counts no more or again. Scores, streaks and ranks are
+// then what they would be had the game been played so from the start.
+type Regraded struct {
+	N      int             `json:"n"`
+	Void   bool            `json:"void,omitempty"`
+	Key    *wire.AnswerKey `json:"key,omitempty"` // nil: as it was
+	Reason string          `json:"reason,omitempty"`
+	ByHost
+}
 
 // DecodeFact is the inverse of marshalling a fact's Data: a pointer to the type of kind. It is strict: an unknown kind,
 // unknown members, trailing bytes, or values that the machine can't have recorded are errors.
@@ -162,6 +184,8 @@ func newFact(kind string) any {
 		return new(Recovered)
 	case FactEnded:
 		return new(Ended)
+	case FactRegraded:
+		return new(Regraded)
 	}
 	return nil
 }

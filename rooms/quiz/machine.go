@@ -57,6 +57,7 @@ type player struct {
 	answerMs   int32 // sum of elapsed times
 	streak     int32
 	rank       int32
+	removedAt  int32 // questions scored by then
 	removed    bool
 	connected  bool // volatile
 	expected   bool // volatile: the open question waits for this one
@@ -81,6 +82,7 @@ type Machine struct {
 	createdAt  int64
 	advanceAt  int64 // autoAdvance: when the next step is due; 0 none
 	lastFactAt int64
+	acting     string // user whose op is being carried out; empty: nobody's, time passes
 	board      board
 
 	players  []player
@@ -134,7 +136,9 @@ func (m *Machine) Handle(env effect.Env, from effect.Caller, op wire.Op, body an
 			err = wire.NewError(wire.CodeForbidden, "only the host runs the quiz")
 			break
 		}
+		m.acting = from.User
 		err = m.step(env, op, body, out)
+		m.acting = ""
 	}
 	if err != nil {
 		out.Refuse(from, err)

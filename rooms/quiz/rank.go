@@ -27,9 +27,13 @@ type place struct {
 // givenMax is the number of different answers in a distribution.
 const givenMax = 12
 
-// tally judges every answer and makes the question's results, in O(answers).
-func (q *question) tally(players []player) *wire.QuizResults {
-	r := &wire.QuizResults{Type: q.spec.Type, Key: q.key(), Explanation: q.spec.Explanation}
+// tally judges every answer to question n and makes its results, in O(answers). Participants who had been removed by
+// its close are left out, also when it is judged again later.
+func (q *question) tally(n int, players []player) *wire.QuizResults {
+	r := &wire.QuizResults{Number: n, Type: q.spec.Type, Explanation: q.spec.Explanation, Void: q.void}
+	if !q.void {
+		r.Key = q.key()
+	}
 	switch q.spec.Type {
 	case wire.SingleChoice, wire.MultipleChoice, wire.Poll:
 		r.Counts = make([]int, len(q.spec.Options))
@@ -39,16 +43,16 @@ func (q *question) tally(players []player) *wire.QuizResults {
 	byText := make([]outcome, len(q.texts))
 	textCounts := make([]int, len(q.texts))
 	for i, t := range q.texts {
-		byText[i], _, _ = q.judge(uint64(i), t)
+		byText[i] = q.outcomeOf(uint64(i), t)
 	}
 	for i := range q.answers {
 		a := &q.answers[i]
 		if len(q.texts) > 0 {
 			a.outcome = byText[a.value]
 		} else {
-			a.outcome, _, _ = q.judge(a.value, "")
+			a.outcome = q.outcomeOf(a.value, "")
 		}
-		if players[a.player].removed {
+		if p := &players[a.player]; p.removed && int(p.removedAt) < n {
 			continue
 		}
 		r.Answered++
@@ -128,21 +132,37 @@ func (q *question) distribution(judged []outcome, counts []int) []wire.GivenAnsw
 	return given[:min(len(given), givenMax)]
 }
 
-// score pays the question's answers and ranks everybody. The slice it returns is new, by player.
-func (m *Machine) score(q *question) []wire.QuizRank {
-	ranks := make([]wire.QuizRank, len(m.players))
+// outcomeOf is how an answer fares: judge, or void where nothing counts.
+func (q *question) outcomeOf(value uint64, text string) outcome {
+	if q.void {
+		return outcomeVoid
+	}
+	o, _, _ := q.judge(value, text)
+	return o
+}
+
+// settle pays the question's answers.
+func (m *Machine) settle(q *question) {
 	for i := range m.players {
 		p := &m.players[i]
 		p.delta = 0
-		var a *answer
-		if !q.skipped {
-			a = q.answerOf(int32(i))
-			m.pay(q, p, a)
+		if q.counts() {
+			m.pay(q, p, q.answerOf(int32(i)))
 		}
-		r := &ranks[i]
-		r.Number, r.Outcome = m.current+1, outcomeNone.String()
+	}
+}
+
+// rank ranks everybody after q, the last question with results. The slice it returns is new, by player.
+func (m *Machine) rank(q *question) []wire.QuizRank {
+	ranks := make([]wire.QuizRank, len(m.players))
+	for i := range m.players {
+		p, r := &m.players[i], &ranks[i]
+		r.Number, r.Outcome = m.scored, outcomeNone.String()
 		r.Score, r.Points, r.Streak = int(p.score), int(p.delta), int(p.streak)
-		if a != nil {
+		if q.void {
+			r.Outcome = outcomeVoid.String()
+		}
+		if a := q.answerOf(int32(i)); a != nil && q.counts() {
 			r.Outcome, r.ElapsedMs = a.outcome.String(), int64(a.elapsedMs)
 		}
 	}

@@ -130,6 +130,8 @@ func (m *Machine) found(v *wire.ReceiptVerdict, q *question, p *player) {
 	switch {
 	case p.removed:
 		v.Reason, v.Message = "removed", "the answer was accepted, but the participant was removed from the game"
+	case q.void:
+		v.Reason, v.Message = "void", "the answer was accepted, but the question was declared void and counts for nobody"
 	case q.skipped:
 		v.Reason, v.Message = "skipped", "the answer was accepted, but the host skipped the question"
 	default:

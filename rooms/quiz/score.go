@@ -11,9 +11,10 @@ const (
 	outcomePartial
 	outcomeCorrect
 	outcomePoll
+	outcomeVoid // the question counts no more
 )
 
-var outcomeNames = [...]string{"none", "wrong", "partial", "correct", "poll"}
+var outcomeNames = [...]string{"none", "wrong", "partial", "correct", "poll", "void"}
 
 // String is the outcome's name on the wire.
 func (o outcome) String() string { return outcomeNames[o] }
@@ -75,8 +76,8 @@ func Score(preset string, points int, elapsedMs, limitMs int64, multi bool, pick
 
 // StreakBonus is what the streak-th correct answer in a row pays on top: 2: 100, 3: 200, 4: 300, 5: 400, 6 and more:
 // 500 (Kahoot's table up to 2020, the same page). It is paid only with points: a question worth nothing raises the
-// streak and pays nothing. Wrong, partly correct and missing answers end a streak; polls and skipped questions leave
-// it as it is.
+// streak and pays nothing. Wrong, partly correct and missing answers end a streak; polls, skipped
+// and void questions leave it as it is.
 func StreakBonus(streak int) int {
 	if streak < 2 {
 		return 0

@@ -17,9 +17,11 @@ func (m *Machine) step(env effect.Env, op wire.Op, body any, out *effect.Effects
 		d, _ := body.(*wire.QuizLockData)
 		locked := d == nil || d.Locked == nil || *d.Locked
 		if locked != m.locked {
-			m.record(FactLocked, env.Now, &Locked{Locked: locked}, out)
+			m.record(FactLocked, env.Now, &Locked{Locked: locked, ByHost: m.by()}, out)
 		}
 		return nil
+	case op == wire.OpQuizRegrade:
+		return m.regrade(env, body, out)
 	case phase == wire.PhaseLobby:
 		return m.stepLobby(env, op, out)
 	case phase == wire.PhaseOpen:
@@ -36,6 +38,9 @@ func (m *Machine) step(env effect.Env, op wire.Op, body any, out *effect.Effects
 	return m.stepEnded(op)
 }
 
+// by marks a fact with whose op it comes from.
+func (m *Machine) by() ByHost { return ByHost{By: m.acting} }
+
 // end ends the game at once. A question that people could answer is closed first, so that the answers they have
 // receipts for count.
 func (m *Machine) end(now int64, out *effect.Effects) {
@@ -45,10 +50,10 @@ func (m *Machine) end(now int64, out *effect.Effects) {
 			reached = m.pausedAt
 		}
 		if reached >= m.questions[m.current].opensAt {
-			m.record(FactClosed, now, &Closed{N: m.current + 1}, out)
+			m.record(FactClosed, now, &Closed{N: m.current + 1, ByHost: m.by()}, out)
 		}
 	}
-	m.record(FactEnded, now, &Ended{}, out)
+	m.record(FactEnded, now, &Ended{m.by()}, out)
 }
 
 // phaseAt is the phase as clients see it: an open question whose time is over is closed, while its grace lasts.
@@ -67,7 +72,7 @@ func (m *Machine) stepLobby(env effect.Env, op wire.Op, out *effect.Effects) *wi
 	if op != wire.OpQuizStart {
 		return wrongState(op, "in the lobby", "quiz:start, quiz:lock or quiz:end")
 	}
-	m.record(FactStarted, env.Now, &Started{}, out)
+	m.record(FactStarted, env.Now, &Started{m.by()}, out)
 	m.openNext(env.Now, out)
 	return nil
 }
@@ -79,11 +84,11 @@ func (m *Machine) stepOpen(env effect.Env, op wire.Op, body any, out *effect.Eff
 		if env.Now < m.questions[m.current].opensAt {
 			return wrongState(op, "before the question opens", "quiz:skip or quiz:pause")
 		}
-		m.record(FactClosed, env.Now, &Closed{N: n}, out)
+		m.record(FactClosed, env.Now, &Closed{N: n, ByHost: m.by()}, out)
 	case wire.OpQuizSkip:
-		m.record(FactClosed, env.Now, &Closed{N: n, Skipped: true}, out)
+		m.record(FactClosed, env.Now, &Closed{N: n, Skipped: true, ByHost: m.by()}, out)
 	case wire.OpQuizPause:
-		m.record(FactPaused, env.Now, &Paused{}, out)
+		m.record(FactPaused, env.Now, &Paused{m.by()}, out)
 	case wire.OpQuizExtend:
 		by := int64(extendMsDefault)
 		if d, ok := body.(*wire.QuizExtendData); ok && d != nil && d.ByMs > 0 {
@@ -92,7 +97,7 @@ func (m *Machine) stepOpen(env effect.Env, op wire.Op, body any, out *effect.Eff
 		if m.questions[m.current].limitMs()+by > elapsedMsMax {
 			return wire.NewError(wire.CodeInvalidData, "the question has been extended enough").At("byMs")
 		}
-		m.record(FactExtended, env.Now, &Extended{N: n, ByMs: by}, out)
+		m.record(FactExtended, env.Now, &Extended{N: n, ByMs: by, ByHost: m.by()}, out)
 	default:
 		return wrongState(op, "while a question is open",
 			"quiz:next (close it now), quiz:skip, quiz:pause, quiz:extend, quiz:lock or quiz:end")
@@ -104,9 +109,9 @@ func (m *Machine) stepOpen(env effect.Env, op wire.Op, body any, out *effect.Eff
 func (m *Machine) stepClosed(env effect.Env, op wire.Op, out *effect.Effects) *wire.Error {
 	switch op {
 	case wire.OpQuizNext:
-		m.record(FactClosed, env.Now, &Closed{N: m.current + 1}, out)
+		m.record(FactClosed, env.Now, &Closed{N: m.current + 1, ByHost: m.by()}, out)
 	case wire.OpQuizSkip:
-		m.record(FactClosed, env.Now, &Closed{N: m.current + 1, Skipped: true}, out)
+		m.record(FactClosed, env.Now, &Closed{N: m.current + 1, Skipped: true, ByHost: m.by()}, out)
 	default:
 		return wrongState(op, "in the moment before the results", "quiz:next, quiz:skip, quiz:lock or quiz:end")
 	}
@@ -116,11 +121,11 @@ func (m *Machine) stepClosed(env effect.Env, op wire.Op, out *effect.Effects) *w
 func (m *Machine) stepResults(env effect.Env, op wire.Op, out *effect.Effects) *wire.Error {
 	switch op {
 	case wire.OpQuizNext:
-		m.record(FactRanked, env.Now, &Ranked{N: m.current + 1}, out)
+		m.record(FactRanked, env.Now, &Ranked{N: m.current + 1, ByHost: m.by()}, out)
 	case wire.OpQuizSkip:
 		m.openNext(env.Now, out)
 	case wire.OpQuizPause:
-		m.record(FactPaused, env.Now, &Paused{}, out)
+		m.record(FactPaused, env.Now, &Paused{m.by()}, out)
 	default:
 		return wrongState(op, "while results are shown",
 			"quiz:next, quiz:skip (to the next question), quiz:pause, quiz:lock or quiz:end")
@@ -133,7 +138,7 @@ func (m *Machine) stepLeaderboard(env effect.Env, op wire.Op, out *effect.Effect
 	case wire.OpQuizNext, wire.OpQuizSkip:
 		m.openNext(env.Now, out)
 	case wire.OpQuizPause:
-		m.record(FactPaused, env.Now, &Paused{}, out)
+		m.record(FactPaused, env.Now, &Paused{m.by()}, out)
 	default:
 		return wrongState(op, "while the leaderboard is shown", "quiz:next, quiz:pause, quiz:lock or quiz:end")
 	}
@@ -144,7 +149,7 @@ func (m *Machine) stepPaused(env effect.Env, op wire.Op, out *effect.Effects) *w
 	if op != wire.OpQuizResume {
 		return wrongState(op, "during a pause", "quiz:resume, quiz:lock or quiz:end")
 	}
-	m.record(FactResumed, env.Now, &Resumed{}, out)
+	m.record(FactResumed, env.Now, &Resumed{m.by()}, out)
 	return nil
 }
 
@@ -156,7 +161,7 @@ func (m *Machine) stepEnded(op wire.Op) *wire.Error {
 func (m *Machine) openNext(now int64, out *effect.Effects) {
 	next := m.current + 1
 	if next >= len(m.questions) {
-		m.record(FactEnded, now, &Ended{}, out)
+		m.record(FactEnded, now, &Ended{m.by()}, out)
 		return
 	}
 	limit := m.questions[next].spec.TimeLimitMs
@@ -164,7 +169,7 @@ func (m *Machine) openNext(now int64, out *effect.Effects) {
 		limit = timeLimitMsDefault
 	}
 	opensAt := now + m.cfg.LeadMs
-	opened := &Opened{N: next + 1, OpensAt: opensAt, ClosesAt: opensAt + limit}
+	opened := &Opened{N: next + 1, OpensAt: opensAt, ClosesAt: opensAt + limit, ByHost: m.by()}
 	if m.cfg.ReceiptKey != nil {
 		opened.ReceiptKey = m.cfg.ReceiptKey()
 	}
@@ -178,7 +183,7 @@ func (m *Machine) closeIfAllAnswered(now int64, out *effect.Effects) {
 	}
 	answered := m.questions[m.current].answered
 	if answered > 0 && answered >= m.volatile.expected {
-		m.record(FactClosed, now, &Closed{N: m.current + 1}, out)
+		m.record(FactClosed, now, &Closed{N: m.current + 1, ByHost: m.by()}, out)
 	}
 }
 

@@ -71,6 +71,11 @@ func (m *Machine) Snapshot(now int64, who effect.Caller) *wire.QuizSnapshot {
 	case wire.PhaseEnded:
 		s.Leaderboard = m.leaderboard()
 	}
+	for i := range m.questions {
+		if m.questions[i].void {
+			s.Void = append(s.Void, i+1)
+		}
+	}
 	if who.Role >= wire.RoleHost {
 		s.Quiz = m.quiz
 	}

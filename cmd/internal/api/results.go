@@ -34,6 +34,9 @@ func resultTable(r *rooms.Results) quizfile.ResultTable {
 
 func resultQuestion(q *quiz.TableQuestion) quizfile.ResultQuestion {
 	out := quizfile.ResultQuestion{Text: q.Text, Type: string(q.Results.Type), Correct: strings.Join(keyTexts(q), "; ")}
+	if q.Results.Void {
+		out.Correct = "void"
+	}
 	right := make(map[string]bool, len(q.Results.Key))
 	for _, k := range q.Results.Key {
 		right[k] = true

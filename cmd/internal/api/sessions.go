@@ -59,6 +59,8 @@ func (a *API) registerSessions(h huma.API) {
 	huma.Register(h, secured(op(http.MethodGet, "/api/v1/sessions/{room}/results", "results", "Results of a session",
 		tag)),
 		a.results)
+	huma.Register(h, rawBody(secured(op(http.MethodPost, "/api/v1/sessions/{room}/regrade", "regrade",
+		"Change a question's key or declare it void, also after the game", tag))), a.regrade)
 }
 
 func (a *API) config(context.Context, *struct{}) (*configReply, error) {
