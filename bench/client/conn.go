@@ -30,6 +30,7 @@ type Conn struct {
 
 	// Owned by the engine.
 	path      string
+	token     string
 	partial   []byte // an incomplete frame or response head; nil between messages
 	fragments []byte // payload of an unfinished fragmented message
 	pending   []byte // frames that were corked or that the kernel did not take

@@ -212,10 +212,11 @@ func (e *Engine) ready(c *Conn, events uint32) {
 	}
 }
 
-// Dial starts a connection that asks for path. The outcome comes as Opened or Closed, possibly (Closed) before Dial
-// returns. id is the caller's own number.
-func (e *Engine) Dial(id int, path string) *Conn {
-	c := &Conn{ID: id, engine: e, path: path, started: Now(), state: stateConnecting}
+// Dial starts a connection that asks for path, with the access token as its Authorization (RFC 6750 section 2.1) unless
+// that is empty. The outcome comes as Opened or Closed, possibly (Closed) before Dial returns. id is the caller's own
+// number.
+func (e *Engine) Dial(id int, path, token string) *Conn {
+	c := &Conn{ID: id, engine: e, path: path, token: token, started: Now(), state: stateConnecting}
 	fd, err := e.connect()
 	if err != nil {
 		c.state = stateClosed
@@ -287,7 +288,7 @@ func (e *Engine) connected(c *Conn) {
 	}
 	c.state = stateUpgrading
 	c.watch(false)
-	c.pending = e.appendRequest(e.buffer(), c.path)
+	c.pending = e.appendRequest(e.buffer(), c.path, c.token)
 	c.Flush()
 }
 

@@ -25,7 +25,7 @@ func acceptFor(key string) string {
 
 // appendRequest appends the client's handshake (RFC 6455 section 4.1). All connections of an engine share one key: it
 // guards against caches, not against anybody.
-func (e *Engine) appendRequest(dst []byte, path string) []byte {
+func (e *Engine) appendRequest(dst []byte, path, token string) []byte {
 	dst = append(dst, "GET "...)
 	dst = append(dst, path...)
 	dst = append(dst, " HTTP/1.1\r\nHost: "...)
@@ -36,6 +36,10 @@ func (e *Engine) appendRequest(dst []byte, path string) []byte {
 	if e.cfg.Subprotocol != "" {
 		dst = append(dst, "\r\nSec-WebSocket-Protocol: "...)
 		dst = append(dst, e.cfg.Subprotocol...)
+	}
+	if token != "" {
+		dst = append(dst, "\r\nAuthorization: Bearer "...)
+		dst = append(dst, token...)
 	}
 	return append(dst, headEnd...)
 }

@@ -9,7 +9,7 @@ import (
 // engines.
 type adaptor interface {
 	subprotocol() string
-	// path is what a member's handshake asks for.
+	// path is what a member's handshake asks for. Without a name the member signs in with a token.
 	path(base, name, room string) string
 	// appendJoin appends the request, with id 1, that makes a member of the room; none is needed if it returns dst as
 	// it is.
@@ -65,6 +65,9 @@ func (lecternAdaptor) appendEcho(dst []byte, id uint64, t0 int64) []byte {
 func (lecternAdaptor) path(base, name, _ string) string {
 	if base == "" {
 		base = "/ws"
+	}
+	if name == "" {
+		return base
 	}
 	return withQuery(base, "guest="+name)
 }

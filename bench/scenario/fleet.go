@@ -204,8 +204,11 @@ func (w *worker) dial(id int) {
 	m := &w.f.members[id]
 	m.state = memberDialling
 	w.inflight++
-	name := string(appendLetters([]byte("G"), uint64(id), 5))
-	m.conn = w.engine.Dial(id, w.f.ad.path(w.f.base, name, w.f.rooms[m.room]))
+	name, token := string(appendLetters([]byte("G"), uint64(id), 5)), ""
+	if tokens := w.f.opt.Tokens; len(tokens) > 0 {
+		name, token = "", tokens[id]
+	}
+	m.conn = w.engine.Dial(id, w.f.ad.path(w.f.base, name, w.f.rooms[m.room]), token)
 }
 
 // Opened implements client.Handler.

@@ -52,7 +52,7 @@ func (f *fleet) dialHost(ctx context.Context, path string) (*host, error) {
 	h := &host{worker: f.workers[0], events: make(chan hostEvent, hostEventsMax)}
 	h.worker.engine.Do(func() {
 		h.worker.host = h
-		h.conn = h.worker.engine.Dial(hostID, path)
+		h.conn = h.worker.engine.Dial(hostID, path, "")
 	})
 	_, err := h.await(ctx, 10*time.Second, hostOpened)
 	return h, err

@@ -44,6 +44,8 @@ type Options struct {
 	ConnectTimeout time.Duration
 	// Engines is the number of generator goroutines (default: 1 below 2,000 connections, else 2, at most the CPUs).
 	Engines int
+	// Tokens are access tokens, one for each member: members then sign in with them and are no guests (lectern only).
+	Tokens []string
 	// Quiz has the quiz's own settings.
 	Quiz QuizOptions
 	// ServerPID is the server's process; zero: found from the target's port.
@@ -120,6 +122,10 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.Scenario == "mixed" && o.Rooms < 2 {
 		o.Rooms = max(2, o.Conns/100)
+	}
+	if n := len(o.Tokens); n > 0 && (n < o.Conns || o.Adaptor != "lectern") {
+		return o, usage("%d tokens don't do for %d connections of the adaptor %s: make one for each, for lectern",
+			n, o.Conns, o.Adaptor)
 	}
 	if o.Rate == 0 && slices.Contains([]string{"fanout", "chat", "mixed"}, o.Scenario) {
 		o.Rate = 1

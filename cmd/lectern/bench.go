@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -17,7 +18,7 @@ import (
 
 func benchCommand() *cobra.Command {
 	var opt bench.Options
-	var jsonFile, htmlFile string
+	var jsonFile, htmlFile, tokensFile string
 	var check bool
 	c := &cobra.Command{
 		Use:   "bench SCENARIO --target URL",
@@ -31,6 +32,13 @@ func benchCommand() *cobra.Command {
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			opt.Scenario = args[0]
+			if tokensFile != "" {
+				tokens, err := os.ReadFile(tokensFile) //nolint:gosec // the operator names it
+				if err != nil {
+					return usageError{fmt.Errorf("--tokens: %w", err)}
+				}
+				opt.Tokens = strings.Fields(string(tokens))
+			}
 			return runBench(cmd, &opt, jsonFile, htmlFile, check)
 		},
 	}
@@ -55,6 +63,8 @@ func benchCommand() *cobra.Command {
 	f.DurationVar(&opt.Quiz.TimeLimit, "time-limit", 10*time.Second, "quiz: of each question")
 	f.DurationVar(&opt.Quiz.Window, "window", 0, "quiz: how long after the opening the answers come (default half of "+
 		"the limit)")
+	f.StringVar(&tokensFile, "tokens", "", "file with an access token a line, one for each connection, as lectern token "+
+		"--count prints; without it members are guests of --dev")
 	f.StringVar(&opt.Quiz.HostToken, "host-token", "", "quiz: a host's access token, for servers without --dev")
 	f.StringVar(&jsonFile, "json", "", "append the result to this file, one JSON object a line; - is standard output")
 	f.StringVar(&htmlFile, "html", "", "write a page with plots")

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -92,6 +93,8 @@ func TestExitStatuses(t *testing.T) {
 		{2, "accepts 1 arg", []string{"quiz", "validate"}},
 		{2, "--role", []string{"token", "--sub", "x", "--role", "king", "--store", store}},
 		{2, "--sub", []string{"token", "--store", store}},
+		{2, "--count", []string{"token", "--sub", "x", "--count", "0", "--store", store}},
+		{2, "--tokens", []string{"bench", "idle", "--tokens", "/no/such.tokens"}},
 		{1, "can't be read", []string{"quiz", "validate", "/no/such.gift"}},
 		{0, "schema version", []string{"migrate", "--store", store}},
 		{1, "no session", []string{"replay", "nope", "--store", store}},
@@ -262,6 +265,31 @@ func call(t *testing.T, method, url, token string, body io.Reader) (int, []byte)
 	defer func() { _ = r.Body.Close() }()
 	text, _ := io.ReadAll(r.Body)
 	return r.StatusCode, text
+}
+
+// A load of signed-in members, on a server that takes no guests: tokens in bulk, and the load with one for each.
+func TestLoadSignsInWithTokens(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	store := "sqlite:" + filepath.Join(dir, "x.db")
+	s := serveProgram(t, "--store", store)
+	tokens, _ := wants(t, 0, "token", "--sub", "load", "--role", "host", "--count", "20", "--store", store)
+	list := strings.Fields(tokens)
+	if slices.Sort(list); len(slices.Compact(list)) != 20 {
+		t.Fatalf("%d different tokens, not 20", len(slices.Compact(list)))
+	}
+	file := filepath.Join(dir, "tokens")
+	if err := os.WriteFile(file, []byte(tokens), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	idle := []string{"bench", "idle", "--target", s.base, "--duration", "100ms", "--json", "-", "--tokens", file}
+	stdout, _ := wants(t, 0, append(idle, "--conns", "20")...)
+	if !strings.Contains(stdout, `"delivered":20,`) {
+		t.Errorf("idle with tokens: %s", stdout)
+	}
+	if _, stderr := wants(t, 2, append(idle, "--conns", "21")...); !strings.Contains(stderr, "20 tokens don't do for 21") {
+		t.Errorf("too few tokens: %s", stderr)
+	}
 }
 
 // A token made beside a running server signs in to it; quizzes imported beside it are in the library; replay reads its

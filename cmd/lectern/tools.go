@@ -4,6 +4,7 @@ import (
 	"context"
 	crand "crypto/rand"
 	"fmt"
+	"io"
 	"os"
 	"time"
 
@@ -52,6 +53,7 @@ func storeFlags(c *cobra.Command, file *string) {
 func tokenCommand() *cobra.Command {
 	var file, sub, role, room, name string
 	var ttl time.Duration
+	var count int
 	c := &cobra.Command{
 		Use:   "token --sub ID --role ROLE [--room R]",
 		Short: "Print a signed access token",
@@ -67,6 +69,9 @@ func tokenCommand() *cobra.Command {
 			if sub == "" {
 				return usageError{fmt.Errorf("--sub must name the user")}
 			}
+			if count < 1 {
+				return usageError{fmt.Errorf("--count must be 1 or more, not %d", count)}
+			}
 			return withStore(cmd, file, true, func(ctx context.Context, cfg *config.Config, store persist.Store) error {
 				if ttl == 0 {
 					ttl = cfg.Auth.AccessTTL
@@ -75,12 +80,7 @@ func tokenCommand() *cobra.Command {
 				if err != nil {
 					return fmt.Errorf("%w (start the server once, so that it makes its keys)", err)
 				}
-				token, _, err := issuer.IssueAccess(time.Now(), auth.Claims{Subject: sub, Name: name, Role: r, Room: room})
-				if err != nil {
-					return err
-				}
-				_, err = fmt.Fprintln(cmd.OutOrStdout(), token)
-				return err
+				return printTokens(cmd.OutOrStdout(), issuer, auth.Claims{Subject: sub, Name: name, Role: r, Room: room}, count)
 			})
 		},
 	}
@@ -89,8 +89,27 @@ func tokenCommand() *cobra.Command {
 	c.Flags().StringVar(&role, "role", "participant", "observer, participant, moderator, host or admin")
 	c.Flags().StringVar(&room, "room", "", "the only room that the token is good for")
 	c.Flags().StringVar(&name, "name", "", "display name")
+	c.Flags().IntVar(&count, "count", 1, "so many tokens, one a line, for the users ID-1, ID-2, …: for load tests")
 	c.Flags().DurationVar(&ttl, "ttl", 0, "how long it is good (default: the server's setting)")
 	return c
+}
+
+// printTokens writes one token for the user of c, or count of them for as many users, named after that one.
+func printTokens(w io.Writer, issuer *auth.Issuer, c auth.Claims, count int) error {
+	user := c.Subject
+	for i := range count {
+		if count > 1 {
+			c.Subject = fmt.Sprintf("%s-%d", user, i+1)
+		}
+		token, _, err := issuer.IssueAccess(time.Now(), c)
+		if err != nil {
+			return err
+		}
+		if _, err := fmt.Fprintln(w, token); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func migrateCommand() *cobra.Command {

@@ -104,6 +104,9 @@ func (c *comparison) main(ctx context.Context) error {
 			for i := range servers {
 				// Each round begins with another server, so that none always runs after the same one.
 				s := &servers[(i+round)%len(servers)]
+				if w.signed && s.tokens == nil {
+					continue
+				}
 				if err := c.one(ctx, s, w, round+1); err != nil {
 					return err
 				}
@@ -184,6 +187,11 @@ func (c *comparison) perform(ctx context.Context, s *server, w workload) (bench.
 	opt.Target, opt.Adaptor, opt.ServerPID = "ws://"+addr, s.adaptor, process.Process.Pid
 	opt.Conns, opt.Duration, opt.Commit = c.conns, c.duration, c.commit
 	opt.ConnectTimeout = 30 * time.Second
+	if w.signed {
+		if opt.Tokens, err = s.tokens(ctx, c.conns); err != nil {
+			return bench.Result{}, fmt.Errorf("making tokens: %w", err)
+		}
+	}
 	result, err := bench.Run(ctx, opt)
 	if err == nil && (result.Server == nil || result.Delivered == 0) {
 		err = errors.New("nothing was measured")

@@ -31,12 +31,13 @@ var titles = map[string]string{
 	"burst_cpu": "ten waiting: µs a delivery", "burst_rate": "ten waiting: deliveries/s",
 	"single_cpu": "one at a time: µs a delivery", "single_p99": "one at a time: p99, ms",
 	"echo_cpu": "request: µs", "echo_p99": "request: p99, ms",
-	"connect_cpu": "connect and join: µs", "memory": "idle member: bytes",
+	"connect_cpu": "connect and join: µs", "signed_cpu": "… with a verified RS256 token: µs",
+	"memory": "idle member: bytes", "signed_memory": "… signed in with a token: bytes",
 }
 
 // target is one of the project's own.
 type target struct {
-	measure, server string
+	measure, server string  // without a server the target is for Lectern's own figure
 	most            float64 // of Lectern's figure over the server's; for more-is-better the least
 	say             string
 }
@@ -47,6 +48,10 @@ var targets = []target{
 	{"single_cpu", "uws", 0.6, "CPU a delivery one at a time, at most 0.6 × uWebSockets'"},
 	{"single_p99", "uws", 1.0, "p99 one at a time, at most uWebSockets'"},
 	{"echo_cpu", "uws", 1.5, "CPU a request (validated, through a gateway), at most 1.5 × uWebSockets' bare echo"},
+	{"single_cpu", writesOver + "uws", 1.0, "the same without io_uring, at most uWebSockets'"},
+	{"signed_cpu", "", 150, "handshake with a verified RS256 token and joining a room, at most 150 µs of CPU"},
+	{"memory", "", 2048, "idle member (a guest), at most 2 KiB"},
+	{"signed_memory", "", 2048, "idle member with a token, at most 2 KiB"},
 	{"burst_cpu", "socketio", 1.0 / 12, "CPU a delivery with ten waiting, at most 1/12 of Socket.IO's"},
 	{"single_cpu", "socketio", 1.0 / 4, "CPU a delivery one at a time, at most 1/4 of Socket.IO's"},
 	{"memory", "socketio", 1.0 / 8, "memory of an idle member, at most 1/8 of Socket.IO's"},
@@ -78,6 +83,10 @@ func (c *comparison) writePage() error {
 	}
 	p("")
 	p("Memory is what each member of the second half adds to the process that holds the first half.\n")
+	if err := writePlot(c.page, s); err != nil {
+		return err
+	}
+	p("![Every measure as bars, a bar a server; the numbers are in the table below](img/%s)\n", plotName)
 	writeFigures(p, s)
 	writeTargets(p, s)
 	writeLosses(p, s)
@@ -137,8 +146,11 @@ func number(v spread) string {
 }
 
 func ratio(v spread) string {
-	if v.N == 0 {
+	switch {
+	case v.N == 0:
 		return "–"
+	case v.Median >= 10:
+		return fmt.Sprintf("%.0f (%.0f–%.0f)", v.Median, v.Min, v.Max)
 	}
 	return fmt.Sprintf("%.2f (%.2f–%.2f)", v.Median, v.Min, v.Max)
 }
@@ -149,9 +161,12 @@ func moreIsBetter(name string) bool {
 
 func writeTargets(p func(string, ...any), s *summary) {
 	p("## Targets\n")
-	p("| target | ratio (lowest–highest round) | reached |\n|---|---|---|")
+	p("| target | ratio or figure (lowest–highest round) | reached |\n|---|---|---|")
 	for _, t := range targets {
 		v := s.Ratios[t.measure][t.server]
+		if t.server == "" {
+			v = s.Figures[t.measure]["lectern"]
+		}
 		if v.N == 0 {
 			continue
 		}

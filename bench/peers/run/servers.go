@@ -8,6 +8,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
+	"strings"
 
 	"lectern/bench"
 )
@@ -19,19 +21,23 @@ type server struct {
 	env     []string
 	onNode  bool
 	args    func(addr string) []string
+	// tokens are access tokens that the running server takes; nil: it has none.
+	tokens func(ctx context.Context, count int) ([]string, error)
 }
 
 // workload is what every server is put through.
 type workload struct {
 	name, title string
 	options     bench.Options
+	signed      bool // members sign in with a token each; for servers that verify them
 }
 
 var workloads = []workload{
-	{"burst", "fan-out, ten messages waiting, 10 rooms", bench.Options{Scenario: "fanout", Rooms: 10, Burst: 10}},
-	{"single", "fan-out, one message at a time, 1 room", bench.Options{Scenario: "fanout", Rooms: 1, Rate: 2}},
-	{"echo", "request and response, 10,000 a second", bench.Options{Scenario: "echo", Rooms: 10, Rate: 10_000}},
-	{"idle", "connecting and keeping still, 10 rooms", bench.Options{Scenario: "idle", Rooms: 10}},
+	{"burst", "fan-out, ten messages waiting, 10 rooms", bench.Options{Scenario: "fanout", Rooms: 10, Burst: 10}, false},
+	{"single", "fan-out, one message at a time, 1 room", bench.Options{Scenario: "fanout", Rooms: 1, Rate: 2}, false},
+	{"echo", "request and response, 10,000 a second", bench.Options{Scenario: "echo", Rooms: 10, Rate: 10_000}, false},
+	{"idle", "connecting and keeping still, 10 rooms", bench.Options{Scenario: "idle", Rooms: 10}, false},
+	{"signed", "the same, each member with an RS256 token", bench.Options{Scenario: "idle", Rooms: 10}, true},
 }
 
 // prepare builds and installs what is compared. What is not there (Node, say) is left out with a word.
@@ -80,18 +86,26 @@ func (c *comparison) prepare(ctx context.Context) ([]server, error) {
 // serve is Lectern as a user would run it: guests sign in, rooms, seq and resume, metrics, the journal on disk. --dev
 // lets guests publish and lifts the limit of messages a second that one load connection would run into.
 func (c *comparison) serve(binary, variant string) server {
-	n := 0
+	n, store := 0, ""
 	s := server{name: variant, adaptor: "lectern"}
 	if variant == "lectern-writes" {
 		s.env = []string{"LECTERN_IO=writes"}
 	}
 	s.args = func(addr string) []string {
 		n++
-		store := "sqlite:" + filepath.Join(c.dir, fmt.Sprintf("%s%d.db", variant, n))
+		store = "sqlite:" + filepath.Join(c.dir, fmt.Sprintf("%s%d.db", variant, n))
 		if variant == "lectern-memory" {
 			store = "memory"
 		}
 		return []string{binary, "serve", "--dev", "--listen", addr, "--admin", "127.0.0.1:0", "--store", store}
+	}
+	if variant == "lectern" {
+		s.tokens = func(ctx context.Context, count int) ([]string, error) {
+			//nolint:gosec // our own binary
+			out, err := exec.CommandContext(ctx, binary, "token", "--sub", "bench", "--role", "participant",
+				"--count", strconv.Itoa(count), "--store", store).Output()
+			return strings.Fields(string(out)), err
+		}
 	}
 	return s
 }

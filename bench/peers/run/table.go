@@ -21,7 +21,9 @@ var measures = []measure{
 	{"echo", "echo_cpu", "µs of CPU a request", cpu, false},
 	{"echo", "echo_p99", "p99, ms", p99, false},
 	{"idle", "connect_cpu", "µs of CPU a connect", connectCPU, false},
+	{"signed", "signed_cpu", "µs of CPU a connect", connectCPU, false},
 	{"idle", "memory", "bytes a member", marginal, false},
+	{"signed", "signed_memory", "bytes a member", marginal, false},
 }
 
 func cpu(l *line) float64 { return l.Server.CPUUsPerDelivery }
@@ -46,12 +48,16 @@ type spread struct {
 	N      int     `json:"n"`
 }
 
+// writesOver stands before the other server's name where the ratio is that of lectern-writes.
+const writesOver = "lectern-writes/"
+
 // summary is the last line of the result file. Ratios are Lectern's figure over the other server's in the same round.
 type summary struct {
 	Summary bool                         `json:"summary"`
 	Rounds  int                          `json:"rounds"`
 	Figures map[string]map[string]spread `json:"figures"` // by measure and server
-	Ratios  map[string]map[string]spread `json:"ratios"`  // by measure and the other server
+	// Ratios are by measure and the other server. Those of Lectern without io_uring are under writesOver + that name.
+	Ratios map[string]map[string]spread `json:"ratios"`
 	// Kernel is the drops and resends of all runs, by server and workload.
 	Kernel map[string]map[string]kernel `json:"kernel"`
 }
@@ -92,6 +98,10 @@ func summarize(lines []line) *summary {
 		key := [2]string{where.measure, where.server}
 		figures[key] = append(figures[key], v)
 		if own := values[at{where.measure, "lectern", where.round}]; own > 0 && where.server != "lectern" {
+			ratios[key] = append(ratios[key], own/v)
+		}
+		if own := values[at{where.measure, "lectern-writes", where.round}]; own > 0 && where.server == "uws" {
+			key[1] = writesOver + key[1]
 			ratios[key] = append(ratios[key], own/v)
 		}
 	}
