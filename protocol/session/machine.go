@@ -101,7 +101,7 @@ type Machine struct {
 	head   []byte // what has come of the head; nil before and after
 	reader ws.Reader
 	state  State
-	zipped bool
+	window uint8 // ws.Deflate.WindowBits
 }
 
 // New is a Machine that awaits the request head.
@@ -111,7 +111,10 @@ func New(cfg *Config) *Machine { return &Machine{cfg: cfg} }
 func (m *Machine) State() State { return m.state }
 
 // Deflate is true when permessage-deflate was negotiated: frames to this peer may be compressed.
-func (m *Machine) Deflate() bool { return m.zipped }
+func (m *Machine) Deflate() bool { return m.window > 0 }
+
+// Agreed is what was agreed about compression, without the response.
+func (m *Machine) Agreed() ws.Deflate { return ws.Deflate{WindowBits: m.window} }
 
 // BufferedBytes is the memory held for a half-received head or message.
 func (m *Machine) BufferedBytes() int { return cap(m.head) + m.reader.BufferedBytes() }
@@ -190,7 +193,7 @@ func (m *Machine) judge(req *http1.Request, buf []byte, end int, sink Sink, out 
 	if fail != nil {
 		return m.refuse(out, fail)
 	}
-	extensions, err := ws.NegotiateDeflate(up.Extensions)
+	deflate, err := ws.NegotiateDeflate(up.Extensions)
 	if err != nil {
 		return m.refuse(out, &http1.Error{Status: 400, Reason: "Sec-WebSocket-Extensions is malformed"})
 	}
@@ -209,12 +212,12 @@ func (m *Machine) judge(req *http1.Request, buf []byte, end int, sink Sink, out 
 		return http1.AppendResponse(out, status, v.Headers, v.Body), Result{Action: Close}
 	}
 	if !v.AllowDeflate {
-		extensions = ""
+		deflate = ws.Deflate{}
 	}
-	m.zipped = extensions != ""
-	m.reader = ws.NewReader(&m.cfg.WS, m.zipped)
+	m.window = deflate.WindowBits
+	m.reader = ws.NewReader(&m.cfg.WS, m.window > 0)
 	m.state = Open
-	out = http1.AppendSwitching(out, up.Key, v.Subprotocol, extensions)
+	out = http1.AppendSwitching(out, up.Key, v.Subprotocol, deflate.Response)
 	out = flush(sink, out)
 	sink.Opened()
 	return m.feedFrames(buf[end:], sink, out)

@@ -73,22 +73,19 @@ func AppendBinary(dst, payload []byte) []byte {
 	return AppendFrame(dst, OpBinary, true, false, payload)
 }
 
-// AppendTextDeflated appends a text message as one compressed frame, for connections that negotiated
-// permessage-deflate.
+// AppendTextDeflated appends a text message as one compressed frame, for every connection of whose Deflate the payload
+// Fits.
 func AppendTextDeflated(dst, payload []byte) []byte {
-	return appendDeflatedFrame(dst, OpText, payload)
+	return AppendMessageDeflated(dst, OpText, payload, Deflate{WindowBits: windowBitsMax})
 }
 
-// AppendBinaryDeflated is AppendTextDeflated for a binary message.
-func AppendBinaryDeflated(dst, payload []byte) []byte {
-	return appendDeflatedFrame(dst, OpBinary, payload)
-}
-
-func appendDeflatedFrame(dst []byte, op OpCode, payload []byte) []byte {
+// AppendMessageDeflated appends a message as one compressed frame, for one connection and what was agreed with it. op
+// is OpText or OpBinary.
+func AppendMessageDeflated(dst []byte, op OpCode, payload []byte, agreed Deflate) []byte {
 	// The header's size depends on the compressed length: leave room for the largest and close the gap.
 	start := len(dst)
 	var gap [10]byte
-	dst = AppendDeflated(append(dst, gap[:]...), payload)
+	dst = appendDeflatedWithin(append(dst, gap[:]...), payload, agreed)
 	body := dst[start+len(gap):]
 	header := AppendHeader(dst[:start], op, true, true, len(body))
 	return append(header, body...)

@@ -41,6 +41,10 @@ type Deflater struct {
 	sink   sliceWriter
 }
 
+// windowed compresses with a smaller window than Deflater's, for clients that can't decompress with 32 KiB. There is
+// one pool per size.
+var windowed [windowBitsMax]sync.Pool
+
 type sliceWriter struct{ buf []byte }
 
 func (s *sliceWriter) Write(p []byte) (int, error) {
@@ -51,13 +55,16 @@ func (s *sliceWriter) Write(p []byte) (int, error) {
 // AppendDeflated appends payload as one compressed message: raw DEFLATE, flushed to a byte boundary, without the tail
 // 00 00 ff ff (RFC 7692 section 7.2.1). The frame that carries it must have RSV1 set.
 func (d *Deflater) AppendDeflated(dst, payload []byte) []byte {
-	d.sink.buf = dst
 	if d.writer == nil {
 		// The level is valid, so there is no error to have.
 		d.writer, _ = flate.NewWriter(&d.sink, deflateLevel)
-	} else {
-		d.writer.Reset(&d.sink)
 	}
+	return d.deflate(dst, payload)
+}
+
+func (d *Deflater) deflate(dst, payload []byte) []byte {
+	d.sink.buf = dst
+	d.writer.Reset(&d.sink)
 	// Writing to memory can't fail.
 	_, _ = d.writer.Write(payload)
 	_ = d.writer.Flush()
@@ -166,6 +173,22 @@ func AppendDeflated(dst, payload []byte) []byte {
 	d := deflaters.Get().(*Deflater)
 	defer deflaters.Put(d)
 	return d.AppendDeflated(dst, payload)
+}
+
+// appendDeflatedWithin is AppendDeflated for a client whose window is 1<<bits bytes. Any goroutine may call it.
+func appendDeflatedWithin(dst, payload []byte, agreed Deflate) []byte {
+	if agreed.Fits(len(payload)) {
+		return AppendDeflated(dst, payload)
+	}
+	pool := &windowed[agreed.WindowBits]
+	d, _ := pool.Get().(*Deflater)
+	if d == nil {
+		d = new(Deflater)
+		// The size is within what the library takes, so there is no error to have.
+		d.writer, _ = flate.NewWriterWindow(&d.sink, 1<<agreed.WindowBits)
+	}
+	defer pool.Put(d)
+	return d.deflate(dst, payload)
 }
 
 // AppendInflated is Inflater.AppendInflated with a pooled Inflater. Any goroutine may call it.

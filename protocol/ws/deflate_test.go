@@ -5,6 +5,7 @@ import (
 	stdflate "compress/flate"
 	"errors"
 	"io"
+	"math/rand/v2"
 	"strings"
 	"testing"
 
@@ -122,38 +123,242 @@ func TestNegotiateDeflate(t *testing.T) {
 	for _, c := range []struct {
 		in   []string
 		want string
+		bits uint8
 		bad  bool
 	}{
-		{nil, "", false},
-		{[]string{"permessage-deflate"}, yes, false},
-		{[]string{"Permessage-Deflate; client_max_window_bits"}, yes, false},
-		{[]string{"permessage-deflate; client_max_window_bits=10"}, yes, false},
-		{[]string{`permessage-deflate; client_max_window_bits="10"`}, yes, false},
-		{[]string{"permessage-deflate ; server_no_context_takeover ;client_no_context_takeover"}, yes, false},
-		{[]string{"permessage-deflate; server_max_window_bits=15"}, yes + "; server_max_window_bits=15", false},
-		{[]string{"permessage-deflate; server_max_window_bits=10"}, "", false},
-		{[]string{"permessage-deflate; server_max_window_bits=10, permessage-deflate"}, yes, false},
-		{[]string{"permessage-deflate; server_max_window_bits=10", "permessage-deflate"}, yes, false},
-		{[]string{"permessage-deflate; server_max_window_bits"}, "", false},
-		{[]string{"permessage-deflate; client_max_window_bits=7"}, "", false},
-		{[]string{"permessage-deflate; client_max_window_bits=08"}, "", false},
-		{[]string{"permessage-deflate; server_no_context_takeover=1"}, "", false},
-		{[]string{"permessage-deflate; server_no_context_takeover; server_no_context_takeover"}, "", false},
-		{[]string{"permessage-deflate; level=9"}, "", false},
-		{[]string{"x-webkit-deflate-frame, permessage-deflate"}, yes, false},
-		{[]string{"other; a=b; c"}, "", false},
-		{[]string{""}, "", true},
-		{[]string{"permessage-deflate;"}, "", true},
-		{[]string{"permessage-deflate; a="}, "", true},
-		{[]string{`permessage-deflate; a="x`}, "", true},
-		{[]string{"permessage-deflate,,"}, "", true},
-		{[]string{"permessage-deflate extra"}, "", true},
+		{nil, "", 0, false},
+		{[]string{"permessage-deflate"}, yes, 15, false},
+		{[]string{"Permessage-Deflate; client_max_window_bits"}, yes, 15, false},
+		{[]string{"permessage-deflate; client_max_window_bits=10"}, yes, 15, false},
+		{[]string{`permessage-deflate; client_max_window_bits="10"`}, yes, 15, false},
+		{[]string{"permessage-deflate ; server_no_context_takeover ;client_no_context_takeover"}, yes, 15, false},
+		{[]string{"permessage-deflate; server_max_window_bits=15"}, yes + "; server_max_window_bits=15", 15, false},
+		{[]string{"permessage-deflate; server_max_window_bits=10"}, yes + "; server_max_window_bits=10", 10, false},
+		{[]string{"permessage-deflate; server_max_window_bits=8"}, yes + "; server_max_window_bits=8", 8, false},
+		{[]string{`permessage-deflate; Server_Max_Window_Bits="9"`}, yes + "; server_max_window_bits=9", 9, false},
+		{[]string{`permessage-deflate; server_max_window_bits="\1\2"`}, yes + "; server_max_window_bits=12", 12, false},
+		{
+			[]string{"permessage-deflate; server_max_window_bits=9; client_max_window_bits=9, permessage-deflate"},
+			yes + "; server_max_window_bits=9", 9, false,
+		},
+		{[]string{"permessage-deflate; server_max_window_bits=7, permessage-deflate"}, yes, 15, false},
+		{[]string{"permessage-deflate; server_max_window_bits=16", "permessage-deflate"}, yes, 15, false},
+		{[]string{"permessage-deflate; server_max_window_bits"}, "", 0, false},
+		{[]string{"permessage-deflate; server_max_window_bits=010"}, "", 0, false},
+		{[]string{"permessage-deflate; server_max_window_bits=9; server_max_window_bits=9"}, "", 0, false},
+		{[]string{"permessage-deflate; client_max_window_bits; client_max_window_bits=9"}, "", 0, false},
+		{[]string{"permessage-deflate; client_no_context_takeover; client_no_context_takeover"}, "", 0, false},
+		{[]string{"permessage-deflate; client_no_context_takeover=true"}, "", 0, false},
+		{[]string{"permessage-deflate; client_max_window_bits=7"}, "", 0, false},
+		{[]string{"permessage-deflate; client_max_window_bits=16"}, "", 0, false},
+		{[]string{"permessage-deflate; client_max_window_bits=08"}, "", 0, false},
+		{[]string{"permessage-deflate; server_no_context_takeover=1"}, "", 0, false},
+		{[]string{"permessage-deflate; server_no_context_takeover; server_no_context_takeover"}, "", 0, false},
+		{[]string{"permessage-deflate; level=9"}, "", 0, false},
+		{[]string{"x-webkit-deflate-frame, permessage-deflate"}, yes, 15, false},
+		{[]string{"permessage-deflate,, ,other"}, yes, 15, false},
+		{[]string{" , permessage-deflate,"}, yes, 15, false},
+		{[]string{"other; a=b; c"}, "", 0, false},
+		{[]string{""}, "", 0, true},
+		{[]string{","}, "", 0, true},
+		{[]string{"permessage-deflate;"}, "", 0, true},
+		{[]string{"permessage-deflate; a="}, "", 0, true},
+		{[]string{`permessage-deflate; a=""`}, "", 0, true},
+		{[]string{`permessage-deflate; a="x`}, "", 0, true},
+		{[]string{`permessage-deflate; a="x\`}, "", 0, true},
+		{[]string{`permessage-deflate; a="x y"`}, "", 0, true},
+		{[]string{"permessage-deflate extra"}, "", 0, true},
+		{[]string{"permessage-deflate", "permessage-deflate; ="}, "", 0, true},
 	} {
 		got, err := NegotiateDeflate(c.in)
-		if got != c.want || (err != nil) != c.bad {
-			t.Errorf("%q: got %q, %v", c.in, got, err)
+		if got.Response != c.want || got.WindowBits != c.bits || (err != nil) != c.bad {
+			t.Errorf("%q: got %+v, %v", c.in, got, err)
 		}
 	}
+}
+
+// Whatever a client's window is, what it is sent never refers back further, and shared frames go only to those whom
+// they fit.
+func TestWindowIsKept(t *testing.T) {
+	random := rand.New(rand.NewChaCha8([32]byte{7}))
+	words := make([]string, 4000) // a rare word was seen far back, a frequent one close by
+	for i := range words {
+		for range 4 + random.IntN(12) {
+			words[i] += string(rune('a' + random.IntN(26)))
+		}
+	}
+	var text []byte
+	for len(text) < 60_000 {
+		text = append(text, words[random.IntN(1+random.IntN(len(words)))]...)
+	}
+	for bits := uint8(8); bits <= 15; bits++ {
+		agreed := Deflate{WindowBits: bits}
+		for _, n := range []int{0, 1 << bits, len(text)} {
+			payload := text[:min(n, len(text))]
+			packed := appendDeflatedWithin([]byte("x"), payload, agreed)[1:]
+			got, furthest := slowInflate(t, packed)
+			if !bytes.Equal(got, payload) {
+				t.Fatalf("window 2^%d, %d bytes: not the same after decompression", bits, len(payload))
+			}
+			if furthest > 1<<bits {
+				t.Errorf("window 2^%d, %d bytes: refers %d bytes back", bits, len(payload), furthest)
+			}
+			if back, err := AppendInflated(nil, packed, len(text)); err != nil || !bytes.Equal(back, payload) {
+				t.Errorf("window 2^%d, %d bytes: our own decoder says %v", bits, len(payload), err)
+			}
+		}
+		if fits := agreed.Fits(len(text)); fits != (bits == 15) || !agreed.Fits(1<<bits) {
+			t.Errorf("window 2^%d: a shared frame of %d bytes fits: %v", bits, len(text), fits)
+		}
+	}
+	if _, furthest := slowInflate(t, AppendDeflated(nil, text)); furthest <= 1<<14 {
+		t.Errorf("the sample shows nothing: it refers only %d bytes back without a limit", furthest)
+	}
+	if (Deflate{}).Fits(0) {
+		t.Error("a compressed frame fits a client that agreed to none")
+	}
+}
+
+// slowInflate is RFC 1951 by the letter, for what the decoders in libraries don't tell: how far back a stream refers.
+func slowInflate(t *testing.T, packed []byte) (out []byte, furthest int) {
+	t.Helper()
+	in, at := append(bytes.Clone(packed), syncTail...), 0
+	bit := func() int { // past the end it panics
+		at++
+		return int(in[(at-1)/8]>>((at-1)%8)) & 1
+	}
+	bits := func(n int) (v int) {
+		for i := range n {
+			v |= bit() << i
+		}
+		return v
+	}
+	for at < 8*len(in) {
+		last := bit()
+		switch bits(2) {
+		case 0:
+			at = (at + 7) / 8 * 8
+			n := bits(16)
+			bits(16)
+			for range n {
+				out = append(out, byte(bits(8)))
+			}
+			if n == 0 && at == 8*len(in) {
+				return out, furthest
+			}
+		case 1:
+			lengths := make([]int, 288)
+			for i := range lengths {
+				lengths[i] = 8 + b2i(i > 143) - 2*b2i(i > 255) + b2i(i > 279)
+			}
+			distances := make([]int, 30)
+			for i := range distances {
+				distances[i] = 5
+			}
+			out, furthest = slowBlock(t, bit, bits, lengths, distances, out, furthest)
+		case 2:
+			lit, dist, n := bits(5)+257, bits(5)+1, bits(4)+4
+			code := make([]int, 19)
+			for _, i := range []int{16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15}[:n] {
+				code[i] = bits(3)
+			}
+			lengthCode := codeOf(code)
+			var all []int
+			for len(all) < lit+dist {
+				switch s := slowSymbol(t, bit, lengthCode); s {
+				case 16:
+					for range bits(2) + 3 {
+						all = append(all, all[len(all)-1])
+					}
+				case 17:
+					all = append(all, make([]int, bits(3)+3)...)
+				case 18:
+					all = append(all, make([]int, bits(7)+11)...)
+				default:
+					all = append(all, s)
+				}
+			}
+			out, furthest = slowBlock(t, bit, bits, all[:lit], all[lit:], out, furthest)
+		default:
+			t.Fatal("a block of no type")
+		}
+		if last == 1 {
+			t.Fatal("a final block in what is flushed")
+		}
+	}
+	return out, furthest
+}
+
+func b2i(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func slowBlock(t *testing.T, bit func() int, bits func(int) int, lengths, distances []int, out []byte, furthest int) (
+	[]byte, int,
+) {
+	t.Helper()
+	lit, dist := codeOf(lengths), codeOf(distances)
+	for {
+		s := slowSymbol(t, bit, lit)
+		switch {
+		case s < 256:
+			out = append(out, byte(s))
+			continue
+		case s == 256:
+			return out, furthest
+		}
+		length, extra := 3, 0
+		for i := 257; i < s; i++ {
+			extra = max(0, (i-261)/4)
+			length += 1 << extra
+		}
+		if s == 285 {
+			length = 258
+		} else {
+			length += bits(max(0, (s-261)/4))
+		}
+		d := slowSymbol(t, bit, dist)
+		back := 1
+		for i := range d {
+			back += 1 << max(0, i/2-1)
+		}
+		back += bits(max(0, d/2-1))
+		furthest = max(furthest, back)
+		for range length {
+			out = append(out, out[len(out)-back])
+		}
+	}
+}
+
+// codeOf is the canonical code with these lengths: length and bits → symbol.
+func codeOf(lengths []int) map[[2]int]int {
+	codes := make(map[[2]int]int)
+	next := 0
+	for length := 1; length <= 15; length++ {
+		next <<= 1
+		for s, l := range lengths {
+			if l == length {
+				codes[[2]int{length, next}] = s
+				next++
+			}
+		}
+	}
+	return codes
+}
+
+func slowSymbol(t *testing.T, bit func() int, code map[[2]int]int) int {
+	t.Helper()
+	for length, read := 1, bit(); length <= 15; length++ {
+		if s, ok := code[[2]int{length, read}]; ok {
+			return s
+		}
+		read = read<<1 | bit()
+	}
+	t.Fatal("no such symbol")
+	return 0
 }
 
 func FuzzInflate(f *testing.F) {
@@ -178,8 +383,8 @@ func FuzzNegotiate(f *testing.F) {
 	f.Add("permessage-deflate; client_max_window_bits, x; y=\"z\"")
 	f.Fuzz(func(t *testing.T, value string) {
 		got, err := NegotiateDeflate([]string{value})
-		if err != nil && got != "" {
-			t.Fatal("a response beside an error")
+		if err != nil && got != (Deflate{}) || (got.WindowBits > 0) != (got.Response != "") {
+			t.Fatalf("%+v beside %v", got, err)
 		}
 	})
 }

@@ -15,30 +15,51 @@ const deflateResponse = deflateName + "; server_no_context_takeover; client_no_c
 // section 9.1).
 var ErrExtensions = errors.New("ws: Sec-WebSocket-Extensions is malformed")
 
-// NegotiateDeflate reads the values of a request's Sec-WebSocket-Extensions lines and answers the first offer of
-// permessage-deflate that can be honoured; response is "" when there is none. An offer with server_max_window_bits
-// below 15 is declined, for the compressor's window is always 32 KiB; unknown, doubled or malformed parameters
-// decline their offer too (RFC 7692 section 7.1). client_max_window_bits is only a hint and needs no answer.
-func NegotiateDeflate(values []string) (response string, err error) {
+// Deflate is what a server agrees to about permessage-deflate. The zero value: the extension is not used.
+type Deflate struct {
+	// Response is the value of Sec-WebSocket-Extensions in the answer.
+	Response string
+	// WindowBits is the base-2 logarithm of the window that the client can decompress with, 8 to 15.
+	WindowBits uint8
+}
+
+// windowBitsMax stands for 32 KiB, the window of DEFLATE itself.
+const windowBitsMax = 15
+
+// Fits is true when a message of n bytes, compressed by AppendDeflated, may be sent to this client: a stream of its own
+// can't refer back further than it is long.
+func (d Deflate) Fits(n int) bool {
+	return d.WindowBits == windowBitsMax || d.WindowBits > 0 && n <= 1<<d.WindowBits
+}
+
+// NegotiateDeflate reads the values of a request's Sec-WebSocket-Extensions lines and accepts the first offer of
+// permessage-deflate that is good; the result is zero when there is none. Unknown, doubled or malformed parameters
+// decline their offer (RFC 7692 section 7.1). client_max_window_bits is only a hint and needs no answer, since nothing
+// is kept of what a client has sent.
+func NegotiateDeflate(values []string) (agreed Deflate, err error) {
 	for _, value := range values {
 		s := scanner{rest: value}
+		s.emptyElements()
 		for {
 			name, params, ok := s.extension()
 			if !ok {
-				return "", ErrExtensions
+				return Deflate{}, ErrExtensions
 			}
-			if response == "" && strings.EqualFold(name, deflateName) {
-				response = acceptOffer(params)
+			if agreed.Response == "" && strings.EqualFold(name, deflateName) {
+				agreed = acceptOffer(params)
 			}
 			if s.rest == "" {
 				break
 			}
 			if !s.skip(',') {
-				return "", ErrExtensions
+				return Deflate{}, ErrExtensions
+			}
+			if s.emptyElements(); s.rest == "" {
+				break
 			}
 		}
 	}
-	return response, nil
+	return agreed, nil
 }
 
 type param struct {
@@ -46,43 +67,45 @@ type param struct {
 	hasValue    bool
 }
 
-// acceptOffer is the response to one offer, "" to decline it.
-func acceptOffer(params []param) string {
-	response := deflateResponse
+// acceptOffer is the answer to one offer, zero to decline it.
+func acceptOffer(params []param) Deflate {
+	agreed := Deflate{Response: deflateResponse, WindowBits: windowBitsMax}
 	for i, p := range params {
 		for _, q := range params[:i] {
 			if p.name == q.name {
-				return ""
+				return Deflate{}
 			}
 		}
 		switch p.name {
 		case "server_no_context_takeover", "client_no_context_takeover":
 			if p.hasValue {
-				return ""
+				return Deflate{}
 			}
 		case "client_max_window_bits":
-			if p.hasValue && !windowBits(p.value) {
-				return ""
+			if p.hasValue && windowBits(p.value) == 0 {
+				return Deflate{}
 			}
 		case "server_max_window_bits":
-			if p.value != "15" {
-				return ""
+			if agreed.WindowBits = windowBits(p.value); agreed.WindowBits == 0 {
+				return Deflate{}
 			}
-			response += "; server_max_window_bits=15"
+			agreed.Response += "; server_max_window_bits=" + p.value
 		default:
-			return ""
+			return Deflate{}
 		}
 	}
-	return response
+	return agreed
 }
 
-// windowBits is true for 8 to 15 without leading zeros (RFC 7692 section 7.1.2).
-func windowBits(s string) bool {
+// windowBits reads 8 to 15 without leading zeros (RFC 7692 section 7.1.2); 0: it is none of these.
+func windowBits(s string) uint8 {
 	switch s {
-	case "8", "9", "10", "11", "12", "13", "14", "15":
-		return true
+	case "8", "9":
+		return s[0] - '0'
+	case "10", "11", "12", "13", "14", "15":
+		return 10 + s[1] - '0'
 	}
-	return false
+	return 0
 }
 
 // scanner reads extension-list of RFC 6455 section 9.1.
@@ -99,6 +122,12 @@ func (s *scanner) skip(c byte) bool {
 	s.rest = s.rest[1:]
 	s.space()
 	return true
+}
+
+// emptyElements skips what RFC 9110 section 5.6.1.2 has a recipient ignore in a list.
+func (s *scanner) emptyElements() {
+	for s.skip(',') { //nolint:revive // the condition is the work
+	}
 }
 
 func (s *scanner) token() string {

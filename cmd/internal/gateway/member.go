@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -125,7 +126,7 @@ func (m *member) Opened() {
 	m.conn.StopTimer(netpoll.TimerHandshake)
 	counters := &m.gateway().counters
 	counters.upgrades.Add(1)
-	m.variant = m.dialect.variant(m.session.Deflate())
+	m.variant = m.dialect.variant(m.session.Agreed().Fits(math.MaxInt))
 	counters.members[m.variant].Add(1)
 	switch m.badToken {
 	case wire.CloseOverloaded:
