@@ -6,7 +6,7 @@ RESULTS ?= bin/bench.ndjson
 GUEST ?= ../shared/tools/guest/run.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test check format race invariants fuzz-smoke integration e2e js bench bench-peers capacity soak clean
+.PHONY: help run build test check format race invariants fuzz-smoke integration e2e js conformance bench bench-peers capacity soak clean
 
 help: ## the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -43,6 +43,9 @@ js: ## the tests of the JavaScript client
 
 e2e: ## browsers against the real binary
 	@bash .ci/e2e.sh
+
+conformance: ## the Autobahn suite against lectern conformance (CASES="6.* 7.*" for some; half an hour for all)
+	@set -f; bash .ci/conformance.sh $(CASES)
 
 bench: build ## the load scenarios against a server of their own (CONNS, DURATION, RESULTS)
 	@bash .ci/bench.sh $(RESULTS) $(CONNS) $(DURATION) idle storm fanout echo chat quiz

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"lectern/cmd/internal/handoff"
 	"lectern/netpoll"
 	"lectern/netpoll/frame"
 	"lectern/protocol/session"
@@ -67,7 +68,7 @@ type Gateway struct {
 	log     *slog.Logger
 	work    chan func() // for what may block: signing, reading quizzes
 
-	handOff  *handOff
+	handOff  *handoff.Listener
 	bridge   bridge
 	sealer   *sealer
 	loopsMu  sync.Mutex                      // guards changes of loops
@@ -96,7 +97,7 @@ func New(cfg Config, o Options) *Gateway {
 	g := &Gateway{
 		cfg: cfg, tokens: o.Tokens, quizzes: o.Quizzes, pins: o.PINs, rand: o.Rand, now: o.Now, clock: o.Clock,
 		log:  o.Logger,
-		work: make(chan func(), workQueueMax), handOff: newHandOff(cfg.HandOffQueueMax),
+		work: make(chan func(), workQueueMax), handOff: handoff.New(cfg.HandOffQueueMax),
 		sealer: newSealer(o.SignReceipt),
 	}
 	g.bridge.waiting = make(map[uint64]chan<- bridgeReply)
@@ -108,7 +109,7 @@ func New(cfg Config, o Options) *Gateway {
 func (g *Gateway) SetPosts(p Posts) { g.posts = p }
 
 // HandOff is the listener that gets every HTTP connection that is no WebSocket.
-func (g *Gateway) HandOff() *handOff { return g.handOff }
+func (g *Gateway) HandOff() *handoff.Listener { return g.handOff }
 
 // loopState is what a loop owns.
 type loopState struct {

@@ -40,9 +40,15 @@ var directions = []direction{
 
 	{folder: "bench", may: []string{"protocol", "bench"}},
 
+	{folder: "cmd/internal/handoff"},
 	{folder: "cmd/internal/engineio", may: []string{"netpoll", "protocol"}},
 	{
-		folder: "cmd/internal/gateway", may: []string{"netpoll", "protocol", "rooms", "cmd/internal/engineio"},
+		folder: "cmd/internal/conformance",
+		may:    []string{"netpoll", "protocol", "cmd/internal/handoff", "cmd/internal/engineio"},
+	},
+	{
+		folder: "cmd/internal/gateway",
+		may:    []string{"netpoll", "protocol", "rooms", "cmd/internal/handoff", "cmd/internal/engineio"},
 		tests: []string{"persist/mem"},
 	},
 	{

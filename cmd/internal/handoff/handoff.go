@@ -1,0 +1,92 @@
+// Package handoff brings connections that a loop has accepted to net/http: a net.Listener whose connections are given
+// to it, each with the bytes that the loop had read before it knew that they were no WebSocket handshake.
+//
+// Limit: as many connections wait as New was told (unit: connections); a further one is closed and Give says so.
+package handoff
+
+import (
+	"net"
+	"sync"
+)
+
+// Listener is what net/http listens on. All methods may be called from any goroutine.
+type Listener struct {
+	conns chan net.Conn
+	once  sync.Once
+	shut  chan struct{}
+}
+
+// New makes a listener that keeps at most queueMax connections for Accept.
+func New(queueMax int) *Listener {
+	return &Listener{conns: make(chan net.Conn, queueMax), shut: make(chan struct{})}
+}
+
+// Give hands a connection over, with the bytes that were read from it, which are copied. It reports false, and closes
+// the connection, when too many wait. After Close it is closed as well. It never blocks.
+func (l *Listener) Give(conn net.Conn, read []byte) bool {
+	select {
+	case l.conns <- &readAgain{Conn: conn, head: append([]byte(nil), read...)}:
+	default:
+		_ = conn.Close()
+		return false
+	}
+	select {
+	case <-l.shut: // nobody will accept it, and Close may have looked already
+		_ = l.Close()
+	default:
+	}
+	return true
+}
+
+// Accept waits for the next connection.
+func (l *Listener) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.conns:
+		return c, nil
+	case <-l.shut:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close ends Accept. What waits is closed.
+func (l *Listener) Close() error {
+	l.once.Do(func() { close(l.shut) })
+	for {
+		select {
+		case c := <-l.conns:
+			_ = c.Close()
+		default:
+			return nil
+		}
+	}
+}
+
+// Addr names the listener; the port is netpoll's.
+func (l *Listener) Addr() net.Addr { return addr{} }
+
+type addr struct{}
+
+// Network is the name of the kind of address.
+func (addr) Network() string { return "tcp" }
+
+// String is for logs.
+func (addr) String() string { return "handed off by netpoll" }
+
+// readAgain gives out the bytes that the loop has read before it goes on with the socket.
+type readAgain struct {
+	net.Conn
+	head []byte
+}
+
+// Read reads the bytes read before, then the socket.
+func (r *readAgain) Read(p []byte) (int, error) {
+	if len(r.head) > 0 {
+		n := copy(p, r.head)
+		r.head = r.head[n:]
+		if len(r.head) == 0 {
+			r.head = nil
+		}
+		return n, nil
+	}
+	return r.Conn.Read(p)
+}
