@@ -29,6 +29,7 @@ func (r *Room) publish(env effect.Env, from effect.Caller, data *wire.PublishDat
 	}
 	r.record(effect.Fact{Kind: kindPublished, At: env.Now, Data: &published{
 		Event: data.Event, Payload: data.Payload, User: from.User, Key: data.Key,
+		Staff: from.Role >= wire.RoleModerator,
 	}}, out)
 	out.Reply(from, &wire.PublishReply{})
 }

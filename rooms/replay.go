@@ -32,6 +32,7 @@ type (
 		Payload json.RawMessage `json:"payload"`
 		User    string          `json:"user,omitempty"`
 		Key     string          `json:"key,omitempty"`
+		Staff   bool            `json:"staff,omitempty"` // by a moderator or above; version 0.1.0 did not say so
 	}
 )
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -12,13 +13,14 @@ import (
 
 	"lectern/cmd/internal/config"
 	"lectern/persist"
+	"lectern/protocol/quizfile"
 	"lectern/rooms"
 	"lectern/rooms/quiz"
 )
 
 func replayCommand() *cobra.Command {
 	var file string
-	var asJSON, records bool
+	var asJSON, asCSV, records, audit bool
 	var receipt string
 	c := &cobra.Command{
 		Use:   "replay SESSION",
@@ -36,6 +38,9 @@ func replayCommand() *cobra.Command {
 				if receipt != "" {
 					return verifyReceipt(ctx, out, cfg, store, args[0], receipt, asJSON)
 				}
+				if audit {
+					return printAudit(ctx, out, store, args[0], asJSON, asCSV)
+				}
 				if records {
 					return printRecords(ctx, out, store, args[0])
 				}
@@ -44,7 +49,9 @@ func replayCommand() *cobra.Command {
 		},
 	}
 	storeFlags(c, &file)
-	c.Flags().BoolVar(&asJSON, "json", false, "print the results as JSON")
+	c.Flags().BoolVar(&asJSON, "json", false, "print the results, or the audit trail, as JSON")
+	c.Flags().BoolVar(&asCSV, "csv", false, "print the audit trail as CSV")
+	c.Flags().BoolVar(&audit, "audit", false, "print what hosts and moderators did: who, when, what, on whom, why")
 	c.Flags().StringVar(&receipt, "receipt", "", "check a receipt, or a receipt's number, against the session's log")
 	c.Flags().BoolVar(&records, "records", false, "print every record, one JSON object a line")
 	return c
@@ -136,6 +143,50 @@ func printTable(out io.Writer, t *quiz.Table) error {
 			fmt.Fprintf(w, "%d", a.Points)
 		}
 		fmt.Fprintln(w)
+	}
+	return w.Flush()
+}
+
+// auditTrail reads the acts of hosts and moderators from a session's log.
+func auditTrail(ctx context.Context, store persist.Store, room string) ([]rooms.AuditEntry, error) {
+	entries := []rooms.AuditEntry{}
+	var audit rooms.Audit
+	known := false
+	err := store.ReadRoom(ctx, room, func(rec rooms.Record) error {
+		known = true
+		e, ok, err := audit.Next(rec)
+		if ok {
+			entries = append(entries, e)
+		}
+		return err
+	})
+	if err == nil && !known {
+		err = unknownSession(room)
+	}
+	return entries, err
+}
+
+func printAudit(ctx context.Context, out io.Writer, store persist.Store, room string, asJSON, asCSV bool) error {
+	entries, err := auditTrail(ctx, store, room)
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		e := json.NewEncoder(out)
+		e.SetIndent("", "  ")
+		return e.Encode(entries)
+	}
+	rows := [][]string{rooms.AuditHeader()}
+	for i := range entries {
+		rows = append(rows, entries[i].Cells())
+	}
+	if asCSV {
+		_, err := out.Write(quizfile.EncodeTableCSV(rows))
+		return err
+	}
+	w := tabwriter.NewWriter(out, 2, 4, 2, ' ', 0)
+	for _, row := range rows {
+		fmt.Fprintln(w, strings.Join(row, "\t"))
 	}
 	return w.Flush()
 }

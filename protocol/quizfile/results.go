@@ -87,6 +87,16 @@ func EncodeResultsCSV(t ResultTable) []byte {
 	return []byte(b.String())
 }
 
+// EncodeTableCSV writes a table of texts as EncodeResultsCSV writes its own: with a byte order mark, formulas guarded.
+func EncodeTableCSV(rows [][]string) []byte {
+	var b strings.Builder
+	b.WriteString("\ufeff")
+	for _, row := range rows {
+		csvLine(&b, row...)
+	}
+	return []byte(b.String())
+}
+
 func (r *ResultRow) answer(q int) ResultAnswer {
 	if q < len(r.Answers) {
 		return r.Answers[q]

@@ -35,6 +35,12 @@ type ByHost struct {
 	By string `json:"by,omitempty"` // user id
 }
 
+// HostAct is a fact that holds a ByHost.
+type HostAct interface{ Host() string }
+
+// Host is the user id, or empty.
+func (b ByHost) Host() string { return b.By }
+
 // Created says that the room has a quiz now.
 type Created struct {
 	Quiz  *wire.Quiz `json:"quiz"`

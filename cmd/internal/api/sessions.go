@@ -61,6 +61,8 @@ func (a *API) registerSessions(h huma.API) {
 		a.results)
 	huma.Register(h, rawBody(secured(op(http.MethodPost, "/api/v1/sessions/{room}/regrade", "regrade",
 		"Change a question's key or declare it void, also after the game", tag))), a.regrade)
+	huma.Register(h, secured(op(http.MethodGet, "/api/v1/sessions/{room}/audit", "audit",
+		"What hosts and moderators did in a session", tag)), a.audit)
 }
 
 func (a *API) config(context.Context, *struct{}) (*configReply, error) {

@@ -54,3 +54,33 @@ func TestRegradeOverHTTP(t *testing.T) {
 		t.Errorf("after a restart the results are\n%s\nwere\n%s", again.body, first.body)
 	}
 }
+
+// TestAuditTrail: the host gets it as JSON and CSV; nobody else does.
+func TestAuditTrail(t *testing.T) {
+	t.Parallel()
+	s := start(t, noDev, lead(0))
+	hostToken := s.token("host", wire.RoleHost, "")
+	made := get[wire.QuizCreateReply](s, "POST", "/api/v1/sessions", hostToken, object{"quiz": someQuiz()})
+	player := get[tokens](s, "POST", "/auth/token", "", object{"pin": made.PIN, "name": "=Eve"})
+	eve := s.dial("/ws", "Sec-WebSocket-Protocol: lectern.v1, bearer."+player.AccessToken)
+	eve.join("", wire.JoinData{})
+	host := s.as("host", wire.RoleHost)
+	host.do(wire.OpModKick, made.Room, wire.ModUserData{User: player.User, Reason: "@SUM(1)"})
+	path := "/api/v1/sessions/" + made.Room + "/audit"
+	for _, token := range []string{hostToken, made.HostToken, s.token("root", wire.RoleAdmin, "")} {
+		list := get[[]object](s, "GET", path, token, nil)
+		if len(list) != 3 || list[2]["act"] != "mod.kicked" || list[2]["by"] != "host" || list[2]["on"] != player.User ||
+			list[2]["onName"] != "=Eve" || list[2]["reason"] != "@SUM(1)" {
+			t.Errorf("%v", list)
+		}
+	}
+	csv := s.call("GET", path+"?format=csv", hostToken, nil)
+	if csv.status != 200 || !bytes.Contains(csv.body, []byte(",'=Eve,")) || !bytes.Contains(csv.body, []byte("'@SUM(1)")) {
+		t.Errorf("%d %s", csv.status, csv.body)
+	}
+	s.problem(404, wire.CodeUnknownRoom, "GET", path, s.token("other", wire.RoleHost, ""), nil)
+	s.problem(404, wire.CodeUnknownRoom, "GET", path, s.token("host", wire.RoleHost, "another"), nil)
+	s.problem(403, wire.CodeForbidden, "GET", path, player.AccessToken, nil)
+	s.problem(401, wire.CodeAuthRequired, "GET", path, "", nil)
+	s.problem(404, wire.CodeUnknownRoom, "GET", "/api/v1/sessions/nope/audit", hostToken, nil)
+}
