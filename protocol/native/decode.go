@@ -1,6 +1,11 @@
 package native
 
 import (
+	"bytes"
+	"errors"
+	"slices"
+	"strings"
+
 	"github.com/bytedance/sonic"
 
 	"lectern/protocol/wire"
@@ -13,8 +18,6 @@ type Request struct {
 	Room string
 	Data []byte // borrowed from the payload; nil when absent or null
 }
-
-const idMax = 1 << 53
 
 // Decode reads the envelope {"id":7,"op":"room:join","room":"r1","data":{…}}. Unknown members are ignored. Data is
 // borrowed from payload, the rest is copied. Errors are bad_json (not one JSON object), bad_message (no usable id,
@@ -32,18 +35,21 @@ func Decode(payload []byte) (Request, *wire.Error) {
 		return req, wire.NewError(wire.CodeBadJSON, "something follows the JSON object")
 	}
 	if env.id == nil {
-		return req, wire.NewError(wire.CodeBadMessage, "id is missing").At("id")
+		return req, badMessage("id", wire.RuleRequired, "id is missing")
 	}
-	id, ok := parseID(env.id)
-	if !ok {
-		return req, wire.NewError(wire.CodeBadMessage, "id must be an integer from 1 to 2^53").At("id")
+	id, rule := parseNumber(env.id, wire.SeqMax)
+	if rule != "" {
+		return req, badMessage("id", rule, "id must be an integer from 1 to 2^53")
 	}
 	req.ID = id
 	if env.doubled != "" {
-		return req, wire.NewError(wire.CodeBadMessage, "%s stands twice", env.doubled).At(env.doubled)
+		return req, badMessage(env.doubled, wire.RuleUniqueMembers, "a member of the message stands twice")
 	}
-	if env.op == nil || env.op[0] != '"' {
-		return req, wire.NewError(wire.CodeBadMessage, "op must be a string").At("op")
+	if env.op == nil {
+		return req, badMessage("op", wire.RuleRequired, "op is missing")
+	}
+	if env.op[0] != '"' {
+		return req, badMessage("op", wire.RuleType, "op must be a string")
 	}
 	req.Op = wire.ParseOpBytes(env.op[1 : len(env.op)-1])
 	if req.Op == wire.OpNone {
@@ -52,14 +58,16 @@ func Decode(payload []byte) (Request, *wire.Error) {
 			req.Op = wire.ParseOp(name)
 		}
 		if req.Op == wire.OpNone {
-			return req, wire.NewError(wire.CodeUnknownOp, "there is no such op").At("op")
+			return req, wire.NewError(wire.CodeUnknownOp, "there is no such op").At("op").Breaking(wire.RuleEnum)
 		}
 	}
 	if env.room != nil && !isNull(env.room) {
 		room, ok := unquote(env.room)
-		if !ok || room != "" && !wire.ValidRoomID(room) {
-			return req, wire.NewError(wire.CodeBadMessage, "room must be at most %d characters of A-Z a-z 0-9 . _ : -",
-				wire.RoomIDBytesMax).At("room")
+		if !ok {
+			return req, badMessage("room", wire.RuleType, "room must be a string")
+		}
+		if room != "" && !wire.ValidRoomID(room) {
+			return req, badMessage("room", wire.RulePattern, "room must be at most 64 characters of A-Z a-z 0-9 . _ : -")
 		}
 		req.Room = room
 	}
@@ -67,6 +75,10 @@ func Decode(payload []byte) (Request, *wire.Error) {
 		req.Data = env.data
 	}
 	return req, nil
+}
+
+func badMessage(path string, rule wire.Rule, message string) *wire.Error {
+	return wire.NewError(wire.CodeBadMessage, "%s", message).At(path).Breaking(rule)
 }
 
 // envelope holds the raw values of the members that matter.
@@ -105,7 +117,7 @@ func (s *scanner) envelope(env *envelope) bool {
 
 func (env *envelope) put(name, value []byte) {
 	var slot *[]byte
-	switch string(name) {
+	switch string(plainName(name)) {
 	case "id":
 		slot = &env.id
 	case "op":
@@ -119,7 +131,7 @@ func (env *envelope) put(name, value []byte) {
 	}
 	// Two readers could choose differently, so a member that matters stands once.
 	if *slot != nil && env.doubled == "" {
-		env.doubled = string(name)
+		env.doubled = string(plainName(name))
 		return
 	}
 	*slot = value
@@ -127,18 +139,36 @@ func (env *envelope) put(name, value []byte) {
 
 func isNull(raw []byte) bool { return len(raw) == 4 && raw[0] == 'n' }
 
-func parseID(raw []byte) (uint64, bool) {
-	if len(raw) > 16 {
-		return 0, false
-	}
-	var id uint64
-	for _, c := range raw {
-		if c < '0' || c > '9' {
-			return 0, false
+// parseNumber reads an integer from 1 to most. rule is what raw breaks otherwise.
+func parseNumber(raw []byte, most int64) (n uint64, rule wire.Rule) {
+	if len(raw) <= 16 {
+		plain := true
+		for _, c := range raw {
+			plain = plain && c >= '0' && c <= '9'
+			n = n*10 + uint64(c-'0')
 		}
-		id = id*10 + uint64(c-'0')
+		if plain && n >= 1 && n <= uint64(most) {
+			return n, ""
+		}
 	}
-	return id, id >= 1 && id <= idMax
+	v, rule := integerOf(raw)
+	switch {
+	case rule != "":
+	case v < 1:
+		rule = wire.RuleMinimum
+	case v > most:
+		rule = wire.RuleMaximum
+	}
+	return uint64(v), rule
+}
+
+// plainName is a member's name without escapes. raw is what stands between the quotes.
+func plainName(raw []byte) []byte {
+	if bytes.IndexByte(raw, '\\') < 0 {
+		return raw
+	}
+	name, _ := unquote(slices.Concat([]byte{'"'}, raw, []byte{'"'}))
+	return []byte(name)
 }
 
 // unquote is the text of a JSON string that the scanner has passed.
@@ -195,35 +225,79 @@ var payloads = [wire.OpCount]func() wire.Payload{
 
 // DecodeData reads the data of an op: a pointer to its payload type (quiz:answer: *wire.AnswerData), validated, or
 // nil for an op that takes none (its data is ignored then). Absent data counts as {}. data must come from Decode,
-// which has checked its grammar; nothing returned refers to it. Errors are invalid_data with the path of the faulty
-// member.
+// which has checked its grammar; nothing returned refers to it. It accepts what the op's published schema accepts
+// (package schema). Errors are invalid_data or too_large with the place of the faulty member and the rule it breaks.
 func DecodeData(op wire.Op, data []byte) (any, *wire.Error) {
 	if int(op) >= len(payloads) || payloads[op] == nil {
 		return nil, nil
 	}
-	if op == wire.OpQuizAnswer && len(data) > 0 && data[0] == '{' {
-		answer, fail := decodeAnswer(data)
-		if fail == nil {
-			fail = answer.Validate()
-		}
-		if fail != nil {
-			return nil, fail
-		}
-		return answer, nil
+	body, fault := decodeData(op, data)
+	if fault == nil {
+		fault = body.Validate()
 	}
-	body := payloads[op]()
-	if len(data) > 0 {
-		if data[0] != '{' {
-			if op != wire.OpQuizCreate || data[0] != '"' {
-				return nil, wire.NewError(wire.CodeInvalidData, "data must be an object").At("data")
-			}
-		}
-		if err := decoding.Unmarshal(data, body); err != nil {
-			return nil, dataError(err, data)
-		}
-	}
-	if fail := body.Validate(); fail != nil {
-		return nil, fail
+	if fault != nil {
+		return nil, missing(fault, data)
 	}
 	return body, nil
+}
+
+// DecodeText is DecodeData for data that has not come through Decode.
+func DecodeText(op wire.Op, text []byte) (any, *wire.Error) {
+	text = bytes.TrimSpace(text)
+	if len(text) == 0 || !Valid(text) {
+		return nil, wire.NewError(wire.CodeBadJSON, "this is not JSON")
+	}
+	return DecodeData(op, text)
+}
+
+func decodeData(op wire.Op, data []byte) (wire.Payload, *wire.Error) {
+	switch {
+	case op == wire.OpQuizCreate && len(data) > 0:
+		return decodeCreate(data)
+	case len(data) == 0:
+		return payloads[op](), nil
+	case data[0] != '{':
+		return nil, wrongType("data", "data must be an object")
+	case op == wire.OpQuizAnswer:
+		return decodeAnswer(data)
+	}
+	body := payloads[op]()
+	return body, decodeInto(shapes[op], data, body)
+}
+
+// decodeInto checks data by its shape and decodes it.
+func decodeInto(s *shape, data []byte, into any) *wire.Error {
+	w := walker{scanner: scanner{in: data}}
+	if f := w.walk(s); f != nil {
+		return f.asError()
+	}
+	if err := decoding.Unmarshal(w.canonical(), into); err != nil {
+		return dataError(err)
+	}
+	return nil
+}
+
+// dataError is for what the shape does not know: names of roles.
+func dataError(err error) *wire.Error {
+	var own *wire.Error
+	if errors.As(err, &own) {
+		// Only a Role refuses, and only room:join has one. What the client sent is not sent back.
+		return wire.NewError(wire.CodeInvalidData, "there is no such role").At("role").Breaking(wire.RuleEnum)
+	}
+	return wrongType("data", "data does not fit the op")
+}
+
+func wrongType(path, message string) *wire.Error {
+	return wire.NewError(wire.CodeInvalidData, "%s", message).At(path).Breaking(wire.RuleType)
+}
+
+// missing tells a member that is not there from an empty one, which Validate can't.
+func missing(fault *wire.Error, data []byte) *wire.Error {
+	switch fault.Rule {
+	case wire.RuleMinLength, wire.RulePattern, wire.RuleMinItems, wire.RuleMinimum, wire.RuleEnum:
+		if pointer, ok := strings.CutPrefix(fault.Pointer, "/data/"); ok && !holds(data, pointer) {
+			return fault.Breaking(wire.RuleRequired)
+		}
+	}
+	return fault
 }

@@ -47,7 +47,10 @@ var decodeCases = map[string]struct {
 	"no id":             {`{"op":"auth"}`, Request{}, wire.CodeBadMessage, "id"},
 	"zero id":           {`{"id":0,"op":"auth"}`, Request{}, wire.CodeBadMessage, "id"},
 	"negative id":       {`{"id":-1,"op":"auth"}`, Request{}, wire.CodeBadMessage, "id"},
-	"fractional id":     {`{"id":1.0,"op":"auth"}`, Request{}, wire.CodeBadMessage, "id"},
+	"integral id":       {`{"id":1.0,"op":"auth"}`, Request{ID: 1, Op: wire.OpAuth}, "", ""},
+	"escaped members":   {`{"\u0069d":1e0,"o\u0070":"auth"}`, Request{ID: 1, Op: wire.OpAuth}, "", ""},
+	"escaped twice":     {`{"id":1,"op":"auth","\u006fp":"auth"}`, Request{ID: 1}, wire.CodeBadMessage, "op"},
+	"fractional id":     {`{"id":1.5,"op":"auth"}`, Request{}, wire.CodeBadMessage, "id"},
 	"string id":         {`{"id":"1","op":"auth"}`, Request{}, wire.CodeBadMessage, "id"},
 	"huge id":           {`{"id":9007199254740993,"op":"auth"}`, Request{}, wire.CodeBadMessage, "id"},
 	"no op":             {`{"id":2}`, Request{ID: 2}, wire.CodeBadMessage, "op"},
@@ -90,6 +93,7 @@ var dataCases = []struct {
 	{wire.OpRoomJoin, ``, "", &wire.JoinData{}},
 	{wire.OpRoomJoin, `{"role":"observer","Since":3}`, "", &wire.JoinData{Role: wire.RoleObserver}},
 	{wire.OpRoomJoin, `{"role":"emperor"}`, "role", nil},
+	{wire.OpRoomJoin, `{"role":null,"name":null,"since":null}`, "", &wire.JoinData{}},
 	{wire.OpRoomJoin, `{"since":-1}`, "since", nil},
 	{wire.OpRoomLeave, `{"anything":1}`, "", nil},
 	{
@@ -100,6 +104,18 @@ var dataCases = []struct {
 	{wire.OpRoomPublish, `{"event":"x","payload":1,"key":[]}`, "key", nil},
 	{wire.OpRoomPresence, `{"mode":"page","limit":101}`, "limit", nil},
 	{wire.OpRoomPresence, `{"limit":1.5,"mode":"page"}`, "limit", nil},
+	{wire.OpRoomPresence, `{"limit":2.0e1}`, "", &wire.PresenceData{Limit: 20}},
+	{wire.OpRoomPresence, `{"limit":1e999999999}`, "limit", nil},
+	{wire.OpRoomPresence, `{"limit":5,"\u006cimit":6}`, "limit", nil},
+	{wire.OpQuizAnswer, `{"question":1,"answer":null,"key":"k"}`, "answer", nil},
+	{wire.OpQuizAnswer, `{"question":1,"answer":1,"key":"k","key":"k"}`, "key", nil},
+	{wire.OpQuizAnswer, `{"question":"01","answer":1,"key":"k"}`, "question", nil},
+	{
+		wire.OpQuizAnswer, `{"question":1.0,"answer":1,"k\u0065y":"k"}`, "",
+		&wire.AnswerData{Question: 1, Answer: json.RawMessage(`1`), Key: "k"},
+	},
+	{wire.OpModSlow, `{}`, "everyMs", nil},
+	{wire.OpModSlow, `{"everyMs":-0}`, "", &wire.ModSlowData{}},
 	{
 		wire.OpQuizAnswer, `{"question":3,"answer":["0",1],"key":"k"}`, "",
 		&wire.AnswerData{Question: 3, Answer: json.RawMessage(`["0",1]`), Key: "k"},
@@ -117,7 +133,7 @@ var dataCases = []struct {
 	{wire.OpQuizAnswer, ``, "question", nil},
 	{wire.OpQuizCreate, `"stored"`, "", &wire.QuizCreateData{QuizID: "stored"}},
 	{wire.OpQuizCreate, `{"title":"t","questions":[{"type":"multi","text":"q"}]}`, "quiz.questions[0].options", nil},
-	{wire.OpQuizCreate, `{"quiz":{"title":"t","questions":[{"type":5}]}}`, "quiz.questions.type", nil},
+	{wire.OpQuizCreate, `{"quiz":{"title":"t","questions":[{"type":5}]}}`, "quiz.questions[0].type", nil},
 	{wire.OpChatSend, `{"text":"hi"}`, "", &wire.ChatSendData{Text: "hi"}},
 	{wire.OpChatSend, `{"text":"\n"}`, "text", nil},
 	{wire.OpProgressUpdate, `{"unit":"u","done":3,"total":2}`, "done", nil},
@@ -139,6 +155,43 @@ func TestDecodeData(t *testing.T) {
 			t.Errorf("%v %s: %v at %s", c.op, c.in, err, err.Path)
 		case c.want != nil && !reflect.DeepEqual(got, c.want):
 			t.Errorf("%v %s: got %+v, want %+v", c.op, c.in, got, c.want)
+		}
+	}
+}
+
+func TestQuizCreateShapes(t *testing.T) {
+	quiz := `{"title":"t","questions":[{"type":"text","text":"q","texts":["a"]}]}`
+	want := &wire.Quiz{Title: "t", Questions: []wire.Question{{Type: wire.ShortText, Text: "q", Texts: []string{"a"}}}}
+	for in, w := range map[string]wire.QuizCreateData{
+		`{"quizId":"q"}`:           {QuizID: "q"},
+		`"q"`:                      {QuizID: "q"},
+		`{"quiz":"q"}`:             {QuizID: "q"},
+		`{"quiz":` + quiz + `}`:    {Quiz: want},
+		quiz:                       {Quiz: want},
+		`{"quizId":"","quiz":"q"}`: {QuizID: "q"},
+	} {
+		if got, fault := DecodeData(wire.OpQuizCreate, []byte(in)); fault != nil || !reflect.DeepEqual(got, &w) {
+			t.Errorf("%s: got %+v, %v", in, got, fault)
+		}
+	}
+	for in, want := range map[string][2]string{
+		`{"quiz":{"title":"t","questions":[{"type":"poll","text":5}]}}`: {"/data/quiz/questions/0/text", "type"},
+		`{"title":"t","questions":[{"type":"poll","text":5}]}`:          {"/data/questions/0/text", "type"},
+		`{"title":"","questions":[{"type":"poll","text":"q"}]}`:         {"/data/title", "pattern"},
+		`{"questions":[{"type":"poll","text":"q"}]}`:                    {"/data/title", "required"},
+		`{"title":"t","title":"t","questions":[]}`:                      {"/data/title", "x-uniqueMembers"},
+		`{"title":"t","questions":[null]}`:                              {"/data/questions/0", "type"},
+		`{"quizId":5}`:                                                  {"/data/quizId", "type"},
+		`{"quiz":""}`:                                                   {"/data/quiz", "minLength"},
+		`{"quizId":"a","quiz":"b"}`:                                     {"/data/quiz", "type"},
+		`{}`:                                                            {"/data/quizId", "required"},
+		`{"quiz":null,"QuizId":"x"}`:                                    {"/data/quizId", "required"},
+		`""`:                                                            {"/data", "minLength"},
+		`[]`:                                                            {"/data", "type"},
+	} {
+		_, fault := DecodeData(wire.OpQuizCreate, []byte(in))
+		if fault == nil || fault.Pointer != want[0] || string(fault.Rule) != want[1] {
+			t.Errorf("%s: got %+v, want a fault at %v", in, fault, want)
 		}
 	}
 }
@@ -214,7 +267,7 @@ func TestReplies(t *testing.T) {
 		`{"re":1,"ok":true,"data":{"messages":[]}}`: AppendReply(nil, 1, &wire.ChatSnapshot{}),
 		`{"re":7,"ok":false,"error":{"code":"muted","message":"slow \"down\"","retryAfterMs":1200}}`: AppendError(nil, 7,
 			&wire.Error{Code: wire.CodeMuted, Message: `slow "down"`, RetryAfterMs: 1200}),
-		`{"re":null,"ok":false,"error":{"code":"bad_json","message":"m","path":"p"}}`: AppendError(nil, 0,
+		`{"re":null,"ok":false,"error":{"code":"bad_json","message":"m","path":"p","pointer":"/p"}}`: AppendError(nil, 0,
 			wire.NewError(wire.CodeBadJSON, "m").At("p")),
 		`{"re":7,"ok":false,"error":{"code":"internal","message":"the reply could not be written"}}`: AppendReply(nil, 7,
 			map[string]any{"f": func() {}}),

@@ -1,81 +1,55 @@
 package native
 
 import (
-	"errors"
 	"strconv"
-
-	"github.com/bytedance/sonic/decoder"
-
-	"lectern/protocol/wire"
+	"strings"
 )
 
-// pathAt is the path ("questions[3].type") of the innermost value of data that holds the byte at pos; "" for data
-// itself.
-func pathAt(data []byte, pos int) string {
+// holds says whether data has a value other than null at a pointer without its first slash ("questions/3/type").
+func holds(data []byte, pointer string) bool {
 	s := scanner{in: data}
-	s.space()
-	return string(s.locate(nil, pos))
+	for {
+		s.space()
+		if s.pos >= len(s.in) {
+			return false
+		}
+		if pointer == "" {
+			return s.in[s.pos] != 'n'
+		}
+		segment, rest, _ := strings.Cut(pointer, "/")
+		if !s.enter(segment) {
+			return false
+		}
+		pointer = rest
+	}
 }
 
-// locate is called at the start of a value that holds pos.
-func (s *scanner) locate(path []byte, pos int) []byte {
-	if s.pos >= len(s.in) {
-		return path
-	}
+// enter moves from the start of an object or a list to its member or element.
+func (s *scanner) enter(segment string) bool {
 	open := s.in[s.pos]
 	if open != '{' && open != '[' {
-		return path
+		return false
 	}
 	s.pos++
 	for i := 0; ; i++ {
 		s.space()
-		mark := len(path)
+		name := strconv.Itoa(i)
 		if open == '{' {
-			name, ok := s.key()
+			raw, ok := s.key()
 			if !ok {
-				return path
+				return false
 			}
-			if mark > 0 {
-				path = append(path, '.')
-			}
-			path = append(path, name...)
-		} else {
-			path = append(strconv.AppendInt(append(path, '['), int64(i), 10), ']')
+			name = string(plainName(raw))
 		}
-		start := s.pos
+		if name == segment {
+			return true
+		}
 		if !s.value() {
-			return path[:mark]
+			return false
 		}
-		// The decoder points at the value, or just behind it.
-		if pos <= s.pos {
-			s.pos = start
-			return s.locate(path, pos)
-		}
-		path = path[:mark]
 		s.space()
 		if !s.take(',') {
-			return path
+			return false
 		}
 	}
-}
-
-// dataError names the faulty member of data as well as the decoder knows it.
-func dataError(err error, data []byte) *wire.Error {
-	var own *wire.Error
-	if errors.As(err, &own) {
-		if own.Path == "" {
-			// Only a Role refuses without a path, and only room:join has one. What the client sent is not sent back.
-			return wire.NewError(wire.CodeInvalidData, "there is no such role").At("role")
-		}
-		return own
-	}
-	var mismatch *decoder.MismatchTypeError
-	if errors.As(err, &mismatch) {
-		path := pathAt(data, mismatch.Pos)
-		if path == "" {
-			path = "data"
-		}
-		return wire.NewError(wire.CodeInvalidData, "a member has the wrong type").At(path)
-	}
-	return wire.NewError(wire.CodeInvalidData, "data does not fit the op").At("data")
 }

@@ -1,6 +1,9 @@
 package wire
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // Code is the machine-readable reason of a refusal, as it stands in error.code. The set only grows.
 type Code string
@@ -40,6 +43,8 @@ type Error struct {
 	Code         Code   `json:"code"`
 	Message      string `json:"message"`
 	Path         string `json:"path,omitempty"`         // the faulty member of data, for example "questions[3].options"
+	Pointer      string `json:"pointer,omitempty"`      // the same in the whole message, as RFC 6901 writes it
+	Rule         Rule   `json:"rule,omitempty"`         // the keyword of the published schema that it breaks
 	RetryAfterMs int64  `json:"retryAfterMs,omitempty"` // milliseconds
 }
 
@@ -51,12 +56,55 @@ func NewError(code Code, format string, args ...any) *Error {
 	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
 }
 
-// At returns a copy of e that names the faulty member.
+// At returns a copy of e that names the faulty member: of the message itself when that could not be understood, of its
+// data otherwise. Names in path hold none of the characters . [ ] / ~.
 func (e *Error) At(path string) *Error {
 	c := *e
-	c.Path = path
+	c.Path, c.Pointer = path, ""
+	if path == "" {
+		return &c
+	}
+	c.Pointer = "/" + pointers.Replace(path)
+	switch c.Code {
+	case CodeBadJSON, CodeBadMessage, CodeUnknownOp:
+	default:
+		if path != "data" {
+			c.Pointer = "/data" + c.Pointer
+		}
+	}
 	return &c
 }
+
+var pointers = strings.NewReplacer(".", "/", "[", "/", "]", "")
+
+// Breaking returns a copy of e that names the broken rule.
+func (e *Error) Breaking(rule Rule) *Error {
+	c := *e
+	c.Rule = rule
+	return &c
+}
+
+// Rule is a keyword of JSON Schema (2020-12) or one of our own, which begin with x-.
+type Rule string
+
+// The rules that messages can break. PROTOCOL.md explains our own.
+const (
+	RuleType          Rule = "type"
+	RuleRequired      Rule = "required"
+	RuleEnum          Rule = "enum"
+	RulePattern       Rule = "pattern"
+	RuleMinLength     Rule = "minLength"
+	RuleMaxLength     Rule = "maxLength"
+	RuleMinimum       Rule = "minimum"
+	RuleMaximum       Rule = "maximum"
+	RuleMinItems      Rule = "minItems"
+	RuleMaxItems      Rule = "maxItems"
+	RuleContains      Rule = "contains"
+	RuleNot           Rule = "not"
+	RuleMaxBytes      Rule = "x-maxBytes"      // the value's JSON text is too long
+	RuleNotAbove      Rule = "x-notAbove"      // one member must not be above another one
+	RuleUniqueMembers Rule = "x-uniqueMembers" // a member stands twice
+)
 
 // CloseCode is a WebSocket close status (RFC 6455 section 7.4). The range tells a client whether to come back:
 // 4000–4099 at once with the same token, 4100–4199 after retryAfterMs, 4200–4299 not at all, 4300 with the last seq.

@@ -1,9 +1,7 @@
 package wire
 
 import (
-	"bytes"
-	"encoding/json"
-	"errors"
+	"slices"
 	"strings"
 )
 
@@ -21,69 +19,40 @@ var questionTypeAliases = map[string]QuestionType{
 	"poll": Poll, "survey": Poll,
 }
 
-var foldAlias = strings.NewReplacer("_", "", "-", "", " ", "", "/", "")
+// aliasSeparators are left out of a name before it is looked up.
+const aliasSeparators = "_- /"
+
+// foldAlias also makes capitals small, ASCII ones only, so that a published pattern can say the same.
+var foldAlias = func() *strings.Replacer {
+	var pairs []string
+	for _, c := range aliasSeparators {
+		pairs = append(pairs, string(c), "")
+	}
+	for c := 'A'; c <= 'Z'; c++ {
+		pairs = append(pairs, string(c), string(c+'a'-'A'))
+	}
+	return strings.NewReplacer(pairs...)
+}()
+
+// QuestionTypeAliases gives the folded names that UnmarshalText takes for a type, in order, and the characters that it
+// leaves out of a name before it looks; it takes ASCII capitals for small letters.
+func QuestionTypeAliases(t QuestionType) (names []string, separators string) {
+	for name, kind := range questionTypeAliases {
+		if kind == t {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names, aliasSeparators
+}
 
 // UnmarshalText accepts a type by its own name or by a usual other one ("multi_choice", "truefalse", "short_answer"
 // …) and makes it canonical. An unknown name is kept, so that Validate can say which question has it.
 func (t *QuestionType) UnmarshalText(text []byte) error {
-	if known, ok := questionTypeAliases[foldAlias.Replace(strings.ToLower(string(text)))]; ok {
+	if known, ok := questionTypeAliases[foldAlias.Replace(string(text))]; ok {
 		*t = known
 		return nil
 	}
 	*t = QuestionType(text)
 	return nil
-}
-
-// UnmarshalJSON accepts {"quizId":…}, {"quiz":{…}}, a quiz as the data itself ({"title":…,"questions":[…]}), and
-// the id of a stored quiz as a string, alone or under quiz. Nothing of data is kept.
-func (d *QuizCreateData) UnmarshalJSON(data []byte) error {
-	var id string
-	if json.Unmarshal(data, &id) == nil {
-		*d = QuizCreateData{QuizID: id}
-		return nil
-	}
-	var shape struct {
-		QuizID    string          `json:"quizId"`
-		Quiz      json.RawMessage `json:"quiz"`
-		Questions json.RawMessage `json:"questions"`
-	}
-	if err := json.Unmarshal(data, &shape); err != nil {
-		return asDataError(err, "")
-	}
-	*d = QuizCreateData{QuizID: shape.QuizID}
-	raw, path := shape.Quiz, "quiz"
-	if isNull(raw) && !isNull(shape.Questions) {
-		raw, path = data, ""
-	}
-	switch {
-	case isNull(raw):
-		return nil
-	case raw[0] == '"' && d.QuizID == "":
-		return json.Unmarshal(raw, &d.QuizID)
-	}
-	d.Quiz = new(Quiz)
-	if err := json.Unmarshal(raw, d.Quiz); err != nil {
-		return asDataError(err, path)
-	}
-	return nil
-}
-
-func isNull(raw []byte) bool { return len(raw) == 0 || bytes.Equal(raw, []byte("null")) }
-
-// asDataError turns an error of encoding/json into an invalid_data error with the member's path, as far as that is
-// known.
-func asDataError(err error, path string) *Error {
-	var own *Error
-	if errors.As(err, &own) {
-		return own
-	}
-	var mismatch *json.UnmarshalTypeError
-	if errors.As(err, &mismatch) {
-		fault := NewError(CodeInvalidData, "a member has the wrong type: %s", mismatch.Value).At(mismatch.Field)
-		if path == "" {
-			return fault
-		}
-		return under(path, fault)
-	}
-	return NewError(CodeInvalidData, "data does not fit the op").At(path)
 }

@@ -3,7 +3,7 @@ package wire
 import "encoding/json"
 
 // Command payloads: the data member of a client's message, one type per op. Ops without a type here take no data.
-// Each has a Validate in validate.go, which names the faulty member.
+// Each has a Validate in validate.go, which names the faulty member. Members without omitempty or omitzero must be there.
 
 // AuthData is the data of auth: a token, or (with --dev) a guest's name. Without either it asks who the connection is.
 type AuthData struct {
@@ -22,7 +22,7 @@ type AuthReply struct {
 
 // TimeSyncData is the data of time:sync: the client's send time, in any unit it likes; it comes back unchanged.
 type TimeSyncData struct {
-	T0 float64 `json:"t0"`
+	T0 float64 `json:"t0,omitempty"`
 }
 
 // TimeSyncReply answers time:sync: t1 is when the server received, t2 when it sent, Unix milliseconds.
@@ -64,7 +64,7 @@ type RoomSnapshot struct {
 // PublishData is the data of room:publish. Payload is any JSON value and reaches the members as it is.
 type PublishData struct {
 	Event    string          `json:"event"`
-	Payload  json.RawMessage `json:"payload"`
+	Payload  json.RawMessage `json:"payload,omitempty"`
 	Volatile bool            `json:"volatile,omitempty"`
 	Key      string          `json:"key,omitempty"` // idempotency key
 }
@@ -148,7 +148,7 @@ type QuizRegraded struct {
 // index (single_choice,
 // poll), an array of them (multiple_choice), a boolean or "true"/"false" (true_false), a number or its text (numeric),
 // a
-// string (short_text). Key is the client's idempotency key, 1–64 bytes.
+// string (short_text). Key is the client's idempotency key, 1–64 characters.
 type AnswerData struct {
 	Question int             `json:"question"`
 	Answer   json.RawMessage `json:"answer"`

@@ -11,22 +11,23 @@ import (
 const (
 	RoomIDBytesMax    = 64
 	NameCharsMax      = 40
-	TokenBytesMax     = 8 << 10
-	KeyBytesMax       = 64  // idempotency keys
-	IDBytesMax        = 128 // ids of users, messages and stored quizzes
+	TokenCharsMax     = 8 << 10
+	KeyCharsMax       = 64  // idempotency keys
+	IDCharsMax        = 128 // ids of users, messages and stored quizzes
 	EventNameBytesMax = 64
-	PublishBytesMax   = 64 << 10 // the payload of room:publish
+	PublishBytesMax   = 64 << 10 // the payload of room:publish as JSON
 	AnswerBytesMax    = 4 << 10  // the answer of quiz:answer as JSON
 	ChatCharsMax      = 2000
-	EmojiBytesMax     = 32
+	EmojiCharsMax     = 16 // a family with skin tones has ten
 	ReasonCharsMax    = 200
-	UnitBytesMax      = 64
+	UnitCharsMax      = 64
 	PageMax           = 100
 	DurationMsMax     = 366 * 24 * 3600 * 1000
 	SlowMsMax         = 3600 * 1000
 	TimeLimitMsMin    = 1000
 	TimeLimitMsMax    = 600_000
 	ProgressTotalMax  = 1_000_000
+	SeqMax            = 1 << 53 // of ids of requests too: what a double still counts one by one
 )
 
 // Payload is the data of an op.
@@ -36,8 +37,13 @@ type Payload interface {
 	Validate() *Error
 }
 
-func invalid(path, format string, args ...any) *Error {
-	return NewError(CodeInvalidData, format, args...).At(path)
+// invalid is the fault of one member: rule is the keyword of its published schema that it breaks.
+func invalid(path string, rule Rule, format string, args ...any) *Error {
+	return NewError(CodeInvalidData, format, args...).At(path).Breaking(rule)
+}
+
+func tooLarge(path string, rule Rule, format string, args ...any) *Error {
+	return NewError(CodeTooLarge, format, args...).At(path).Breaking(rule)
 }
 
 // ValidRoomID is true for 1 to RoomIDBytesMax characters of A–Z a–z 0–9 . _ : -.
@@ -98,11 +104,11 @@ func ValidPublishEvent(name string) bool {
 func checkID(path, id string) *Error {
 	switch {
 	case id == "":
-		return invalid(path, "%s is missing", path)
-	case len(id) > IDBytesMax || !utf8.ValidString(id) || hasControls(id, ""):
-		return invalid(path, "%s must be an id of at most %d bytes", path, IDBytesMax)
+		return invalid(path, RuleMinLength, "%s is missing", path)
+	case utf8.RuneCountInString(id) > IDCharsMax:
+		return invalid(path, RuleMaxLength, "%s must be an id of at most %d characters", path, IDCharsMax)
 	}
-	return nil
+	return checkControls(path, id, "")
 }
 
 func checkOptionalID(path, id string) *Error {
@@ -112,51 +118,64 @@ func checkOptionalID(path, id string) *Error {
 	return checkID(path, id)
 }
 
-func checkName(path, name string) *Error {
-	if !ValidName(name) {
-		return invalid(path, "%s must have 1 to %d characters and no control characters", path, NameCharsMax)
+func checkControls(path, text, allowed string) *Error {
+	if hasControls(text, allowed) {
+		return invalid(path, RulePattern, "%s must not have control characters", path)
 	}
 	return nil
+}
+
+// checkName takes an empty name for none.
+func checkName(path, name string) *Error {
+	switch {
+	case name == "" || ValidName(name):
+		return nil
+	case utf8.RuneCountInString(name) > NameCharsMax:
+		return invalid(path, RuleMaxLength, "%s must have at most %d characters", path, NameCharsMax)
+	}
+	return invalid(path, RulePattern, "%s must have 1 to %d characters and no control characters", path, NameCharsMax)
 }
 
 func checkKey(path, key string) *Error {
-	if len(key) > KeyBytesMax || hasControls(key, "") {
-		return invalid(path, "%s must be at most %d bytes without control characters", path, KeyBytesMax)
+	if utf8.RuneCountInString(key) > KeyCharsMax {
+		return invalid(path, RuleMaxLength, "%s must have at most %d characters", path, KeyCharsMax)
 	}
-	return nil
+	return checkControls(path, key, "")
 }
 
 func checkRange(path string, n, least, most int64) *Error {
-	if n < least || n > most {
-		return invalid(path, "%s must be from %d to %d", path, least, most)
+	rule := RuleMinimum
+	switch {
+	case n > most:
+		rule = RuleMaximum
+	case n >= least:
+		return nil
 	}
-	return nil
+	return invalid(path, rule, "%s must be from %d to %d", path, least, most)
 }
 
 // checkText allows line breaks and tabs.
 func checkText(path, text string, charsMax int) *Error {
-	if hasControls(text, "\n\r\t") {
-		return invalid(path, "%s must not have control characters", path)
+	if fault := checkControls(path, text, "\n\r\t"); fault != nil {
+		return fault
 	}
 	if utf8.RuneCountInString(text) > charsMax {
-		return NewError(CodeTooLarge, "%s must have at most %d characters", path, charsMax).At(path)
+		return tooLarge(path, RuleMaxLength, "%s must have at most %d characters", path, charsMax)
 	}
 	return nil
 }
 
-func checkChatText(path, text string) *Error {
+// checkSomeText is checkText for a text that must say something.
+func checkSomeText(path, text string, charsMax int) *Error {
 	if strings.TrimSpace(text) == "" {
-		return invalid(path, "%s is empty", path)
+		return invalid(path, RulePattern, "%s is empty", path)
 	}
-	return checkText(path, text, ChatCharsMax)
+	return checkText(path, text, charsMax)
 }
 
 func checkRaw(path string, raw json.RawMessage, bytesMax int) *Error {
-	if len(raw) == 0 {
-		return invalid(path, "%s is missing", path)
-	}
 	if len(raw) > bytesMax {
-		return NewError(CodeTooLarge, "%s must be at most %d bytes", path, bytesMax).At(path)
+		return tooLarge(path, RuleMaxBytes, "%s must be at most %d bytes of JSON", path, bytesMax)
 	}
 	return nil
 }
@@ -171,15 +190,10 @@ func first(faults ...*Error) *Error {
 	return nil
 }
 
-// Validate implements Payload: a token or a name must be there; whether a name is enough depends on the server.
+// Validate implements Payload: whether a name is enough, or neither, depends on the server.
 func (d *AuthData) Validate() *Error {
-	switch {
-	case len(d.Token) > TokenBytesMax:
-		return NewError(CodeTooLarge, "token must be at most %d bytes", TokenBytesMax).At("token")
-	case d.Token != "":
-		return nil
-	case d.Name == "":
-		return nil // asks who the connection is; without a user the gateway refuses it
+	if utf8.RuneCountInString(d.Token) > TokenCharsMax {
+		return tooLarge("token", RuleMaxLength, "token must have at most %d characters", TokenCharsMax)
 	}
 	return checkName("name", d.Name)
 }
@@ -189,28 +203,22 @@ func (d *TimeSyncData) Validate() *Error { return nil }
 
 // Validate implements Payload.
 func (d *JoinData) Validate() *Error {
-	if d.Epoch != "" && !validToken(d.Epoch, IDBytesMax) {
-		return invalid("epoch", "epoch must be one that the server gave")
+	if d.Epoch != "" && !validToken(d.Epoch, IDCharsMax) {
+		return invalid("epoch", RulePattern, "epoch must be one that the server gave")
 	}
-	if d.Since != nil && *d.Since > 1<<53 {
-		return invalid("since", "since must be a seq that the server gave")
+	if d.Since != nil && *d.Since > SeqMax {
+		return invalid("since", RuleMaximum, "since must be a seq that the server gave")
 	}
-	if d.Name != "" {
-		return checkName("name", d.Name)
-	}
-	return nil
+	return checkName("name", d.Name)
 }
 
 // Validate implements Payload.
 func (d *PublishData) Validate() *Error {
 	if !ValidPublishEvent(d.Event) {
-		return invalid("event", "event must be 1 to %d characters of a-z 0-9 : . _ - starting with a letter or digit, "+
+		return invalid("event", RulePattern, "event must be 1 to %d characters of a-z 0-9 : . _ - starting with a letter or digit, "+
 			"and none of the server's own", EventNameBytesMax)
 	}
-	if len(d.Payload) > PublishBytesMax {
-		return NewError(CodeTooLarge, "payload must be at most %d bytes", PublishBytesMax).At("payload")
-	}
-	return checkKey("key", d.Key)
+	return first(checkRaw("payload", d.Payload, PublishBytesMax), checkKey("key", d.Key))
 }
 
 // Validate implements Payload.
@@ -218,7 +226,7 @@ func (d *PresenceData) Validate() *Error {
 	switch d.Mode {
 	case "", "count", "sample", "page":
 	default:
-		return invalid("mode", "mode must be count, sample or page")
+		return invalid("mode", RuleEnum, "mode must be count, sample or page")
 	}
 	return first(checkRange("limit", int64(d.Limit), 0, PageMax), checkOptionalID("after", d.After))
 }
@@ -227,7 +235,7 @@ func (d *PresenceData) Validate() *Error {
 func (d *QuizCreateData) Validate() *Error {
 	switch {
 	case d.QuizID != "" && d.Quiz != nil:
-		return invalid("quizId", "give quizId or quiz, not both")
+		return invalid("quizId", RuleNot, "give quizId or quiz, not both")
 	case d.Quiz != nil:
 		return under("quiz", d.Quiz.Validate())
 	}
@@ -277,23 +285,26 @@ func (d *RegradeData) Validate() *Error {
 
 // Validate implements Payload. Whether the answer fits its question is for the quiz to say.
 func (d *AnswerData) Validate() *Error {
-	if d.Question < 1 || d.Question > QuestionsMax {
-		return invalid("question", "question must be a number from 1 to %d", QuestionsMax)
+	if fault := checkRange("question", int64(d.Question), 1, QuestionsMax); fault != nil {
+		return fault
 	}
-	if d.Key == "" {
-		return invalid("key", "key is missing")
+	switch {
+	case d.Key == "":
+		return invalid("key", RuleMinLength, "key is missing")
+	case len(d.Answer) == 0:
+		return invalid("answer", RuleRequired, "answer is missing")
 	}
 	return first(checkRaw("answer", d.Answer, AnswerBytesMax), checkKey("key", d.Key))
 }
 
 // Validate implements Payload.
 func (d *ChatSendData) Validate() *Error {
-	return first(checkChatText("text", d.Text), checkOptionalID("replyTo", d.ReplyTo), checkKey("key", d.Key))
+	return first(checkSomeText("text", d.Text, ChatCharsMax), checkOptionalID("replyTo", d.ReplyTo), checkKey("key", d.Key))
 }
 
 // Validate implements Payload.
 func (d *ChatEditData) Validate() *Error {
-	return first(checkID("id", d.ID), checkChatText("text", d.Text))
+	return first(checkID("id", d.ID), checkSomeText("text", d.Text, ChatCharsMax))
 }
 
 // Validate implements Payload.
@@ -301,11 +312,18 @@ func (d *ChatIDData) Validate() *Error { return checkID("id", d.ID) }
 
 // Validate implements Payload.
 func (d *ChatReactData) Validate() *Error {
-	if d.Emoji == "" || len(d.Emoji) > EmojiBytesMax || strings.ContainsFunc(d.Emoji, unicode.IsSpace) ||
-		hasControls(d.Emoji, "") {
-		return first(checkID("id", d.ID), invalid("emoji", "emoji must be one emoji of at most %d bytes", EmojiBytesMax))
+	if fault := checkID("id", d.ID); fault != nil {
+		return fault
 	}
-	return checkID("id", d.ID)
+	switch {
+	case d.Emoji == "":
+		return invalid("emoji", RuleMinLength, "emoji is missing")
+	case utf8.RuneCountInString(d.Emoji) > EmojiCharsMax:
+		return invalid("emoji", RuleMaxLength, "emoji must be one emoji of at most %d characters", EmojiCharsMax)
+	case strings.ContainsFunc(d.Emoji, unicode.IsSpace) || hasControls(d.Emoji, ""):
+		return invalid("emoji", RulePattern, "emoji must be one emoji, without white space")
+	}
+	return nil
 }
 
 // Validate implements Payload.
@@ -333,11 +351,16 @@ func (d *ModLockdownData) Validate() *Error { return nil }
 
 // Validate implements Payload. User and Name are set by the server, so a client's are of no account.
 func (d *ProgressData) Validate() *Error {
-	if d.Unit == "" || len(d.Unit) > UnitBytesMax || hasControls(d.Unit, "") {
-		return invalid("unit", "unit must be 1 to %d bytes without control characters", UnitBytesMax)
+	switch {
+	case d.Unit == "":
+		return invalid("unit", RuleMinLength, "unit is missing")
+	case utf8.RuneCountInString(d.Unit) > UnitCharsMax:
+		return invalid("unit", RuleMaxLength, "unit must have at most %d characters", UnitCharsMax)
 	}
-	if fault := checkRange("total", int64(d.Total), 0, ProgressTotalMax); fault != nil {
-		return fault
+	fault := first(checkControls("unit", d.Unit, ""), checkRange("total", int64(d.Total), 0, ProgressTotalMax),
+		checkRange("done", int64(d.Done), 0, ProgressTotalMax))
+	if fault == nil && d.Done > d.Total {
+		fault = invalid("done", RuleNotAbove, "done must not be above total")
 	}
-	return checkRange("done", int64(d.Done), 0, int64(d.Total))
+	return fault
 }

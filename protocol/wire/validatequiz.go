@@ -51,29 +51,26 @@ func (q *Quiz) Faults() []*Error {
 }
 
 func (q *Quiz) checkHead() *Error {
-	if strings.TrimSpace(q.Title) == "" {
-		return invalid("title", "title is missing")
-	}
-	if fault := checkText("title", q.Title, TitleCharsMax); fault != nil {
+	if fault := checkSomeText("title", q.Title, TitleCharsMax); fault != nil {
 		return fault
 	}
 	if q.Language != "" && !validToken(q.Language, languageBytesMax) {
-		return invalid("language", "language must be a BCP 47 tag such as en or pt-BR")
+		return invalid("language", RulePattern, "language must be a BCP 47 tag such as en or pt-BR")
 	}
 	switch q.Settings.Scoring {
 	case "", "kahoot", "linear", "flat", "wayground":
 	default:
-		return invalid("settings.scoring", "scoring must be kahoot, linear, flat or wayground")
+		return invalid("settings.scoring", RuleEnum, "scoring must be kahoot, linear, flat or wayground")
 	}
 	top := int64(q.Settings.LeaderboardTop)
 	if fault := checkRange("settings.leaderboardTop", top, 0, LeaderboardTopMax); fault != nil {
 		return fault
 	}
 	if len(q.Questions) == 0 {
-		return invalid("questions", "a quiz needs at least one question")
+		return invalid("questions", RuleMinItems, "a quiz needs at least one question")
 	}
 	if len(q.Questions) > QuestionsMax {
-		return NewError(CodeTooLarge, "a quiz has at most %d questions", QuestionsMax).At("questions")
+		return tooLarge("questions", RuleMaxItems, "a quiz has at most %d questions", QuestionsMax)
 	}
 	return checkOptionalID("id", q.ID)
 }
@@ -90,24 +87,19 @@ func (q *Question) Validate() *Error {
 		return q.checkOptions()
 	case TrueFalse:
 		if q.Correct == nil {
-			return invalid("correct", "a true_false question needs correct: true or false")
+			return invalid("correct", RuleRequired, "a true_false question needs correct: true or false")
 		}
 		return nil
 	case Numeric:
 		return q.checkNumbers()
 	case ShortText:
 		return q.checkTexts()
-	case "":
-		return invalid("type", "type is missing")
 	}
-	return invalid("type", "type must be single_choice, multiple_choice, true_false, numeric, short_text or poll")
+	return invalid("type", RuleEnum, "type must be single_choice, multiple_choice, true_false, numeric, short_text or poll")
 }
 
 func (q *Question) checkCommon() *Error {
-	if strings.TrimSpace(q.Text) == "" {
-		return invalid("text", "text is missing")
-	}
-	if fault := checkText("text", q.Text, QuestionCharsMax); fault != nil {
+	if fault := checkSomeText("text", q.Text, QuestionCharsMax); fault != nil {
 		return fault
 	}
 	if q.TimeLimitMs != 0 {
@@ -125,21 +117,28 @@ func (q *Question) checkCommon() *Error {
 }
 
 func (q *Question) checkOptions() *Error {
-	if len(q.Options) < OptionsMin || len(q.Options) > OptionsMax {
-		return invalid("options", "there must be %d to %d options", OptionsMin, OptionsMax)
+	if fault := checkCount("options", "options", len(q.Options), OptionsMin, OptionsMax); fault != nil {
+		return fault
 	}
 	for i := range q.Options {
-		path := fmt.Sprintf("options[%d].text", i)
-		if strings.TrimSpace(q.Options[i].Text) == "" {
-			return invalid(path, "an option is empty")
-		}
-		fault := first(checkText(path, q.Options[i].Text, OptionCharsMax),
-			checkText(fmt.Sprintf("options[%d].feedback", i), q.Options[i].Feedback, ExplanationCharsMax))
+		fault := first(checkSomeText("text", q.Options[i].Text, OptionCharsMax),
+			checkText("feedback", q.Options[i].Feedback, ExplanationCharsMax))
 		if fault != nil {
-			return fault
+			return under(fmt.Sprintf("options[%d]", i), fault)
 		}
 	}
 	return nil
+}
+
+func checkCount(path, what string, n, least, most int) *Error {
+	rule := RuleMinItems
+	switch {
+	case n > most:
+		rule = RuleMaxItems
+	case n >= least:
+		return nil
+	}
+	return invalid(path, rule, "there must be %d to %d %s", least, most, what)
 }
 
 func (q *Question) checkKeyed() *Error {
@@ -148,29 +147,33 @@ func (q *Question) checkKeyed() *Error {
 			return nil
 		}
 	}
-	return invalid("options", "at least one option must be correct")
+	return invalid("options", RuleContains, "at least one option must be correct")
 }
 
 func (q *Question) checkNumbers() *Error {
-	if len(q.Numbers) == 0 || len(q.Numbers) > AcceptedMax {
-		return invalid("numbers", "a numeric question needs 1 to %d accepted numbers", AcceptedMax)
+	if fault := checkCount("numbers", "accepted numbers", len(q.Numbers), 1, AcceptedMax); fault != nil {
+		return fault
 	}
 	for i, n := range q.Numbers {
 		// The comparison is false for NaN too.
 		if !(n.Min <= n.Max) || math.IsInf(n.Min, 0) || math.IsInf(n.Max, 0) {
-			return invalid(fmt.Sprintf("numbers[%d]", i), "min must not be above max, and both must be finite")
+			return invalid(fmt.Sprintf("numbers[%d]", i), RuleNotAbove, "min must not be above max, and both must be finite")
 		}
 	}
 	return nil
 }
 
 func (q *Question) checkTexts() *Error {
-	if len(q.Texts) == 0 || len(q.Texts) > AcceptedMax {
-		return invalid("texts", "a short_text question needs 1 to %d accepted texts", AcceptedMax)
+	if fault := checkCount("texts", "accepted texts", len(q.Texts), 1, AcceptedMax); fault != nil {
+		return fault
 	}
 	for i, text := range q.Texts {
-		if strings.TrimSpace(text) == "" || utf8.RuneCountInString(text) > AcceptedCharsMax {
-			return invalid(fmt.Sprintf("texts[%d]", i), "an accepted text must have 1 to %d characters", AcceptedCharsMax)
+		path := fmt.Sprintf("texts[%d]", i)
+		switch {
+		case strings.TrimSpace(text) == "":
+			return invalid(path, RulePattern, "an accepted text is empty")
+		case utf8.RuneCountInString(text) > AcceptedCharsMax:
+			return invalid(path, RuleMaxLength, "an accepted text must have 1 to %d characters", AcceptedCharsMax)
 		}
 	}
 	return nil

@@ -2,12 +2,10 @@ package wire
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"math"
 	"os"
 	"path/filepath"
-	"reflect"
 	"strings"
 	"testing"
 )
@@ -101,7 +99,7 @@ var validateCases = []struct {
 	{&AuthData{Token: "t"}, ""},
 	{&AuthData{Name: "Ada"}, ""},
 	{&AuthData{}, ""}, // asks who the connection is
-	{&AuthData{Token: long(TokenBytesMax)}, "token"},
+	{&AuthData{Token: long(TokenCharsMax + 1)}, "token"},
 	{&AuthData{Name: long(41)}, "name"},
 	{&AuthData{Name: "a\x00b"}, "name"},
 	{&TimeSyncData{T0: -1}, ""},
@@ -121,7 +119,8 @@ var validateCases = []struct {
 	{&PublishData{Event: "notify"}, "event"},
 	{&PublishData{Event: "mod:x"}, "event"},
 	{&PublishData{Event: "a", Payload: make([]byte, PublishBytesMax+1)}, "payload"},
-	{&PublishData{Event: "a", Key: long(64)}, "key"},
+	{&PublishData{Event: "a", Key: long(64)}, ""},
+	{&PublishData{Event: "a", Key: long(65)}, "key"},
 	{&PresenceData{}, ""},
 	{&PresenceData{Mode: "page", Limit: 100, After: "u"}, ""},
 	{&PresenceData{Mode: "all"}, "mode"},
@@ -142,12 +141,14 @@ var validateCases = []struct {
 	{&ChatSendData{Text: long(2000)}, ""},
 	{&ChatSendData{Text: long(2001)}, "text"},
 	{&ChatSendData{Text: "a\x1b[0m"}, "text"},
-	{&ChatSendData{Text: "a", ReplyTo: long(65)}, "replyTo"},
+	{&ChatSendData{Text: "a", ReplyTo: long(129)}, "replyTo"},
 	{&ChatEditData{ID: "m", Text: "a\nb"}, ""},
 	{&ChatEditData{Text: "a"}, "id"},
 	{&ChatIDData{ID: "m"}, ""},
 	{&ChatIDData{ID: "m\n"}, "id"},
 	{&ChatReactData{ID: "m", Emoji: "👩‍👩‍👧‍👦"}, ""},
+	{&ChatReactData{ID: "m", Emoji: "👩🏻‍❤️‍💋‍👨🏻"}, ""}, // 35 bytes
+	{&ChatReactData{ID: "m", Emoji: long(17)}, "emoji"},
 	{&ChatReactData{ID: "m"}, "emoji"},
 	{&ChatReactData{ID: "m", Emoji: "a b"}, "emoji"},
 	{&ChatReactData{Emoji: "👍"}, "id"},
@@ -244,33 +245,23 @@ func TestQuestionTypeAliases(t *testing.T) {
 	}
 }
 
-func TestQuizCreateShapes(t *testing.T) {
-	quiz := `{"title":"t","questions":[{"type":"text","text":"q","texts":["a"]}]}`
-	want := &Quiz{Title: "t", Questions: []Question{{Type: ShortText, Text: "q", Texts: []string{"a"}}}}
-	for in, w := range map[string]QuizCreateData{
-		`{"quizId":"q"}`:           {QuizID: "q"},
-		`"q"`:                      {QuizID: "q"},
-		`{"quiz":"q"}`:             {QuizID: "q"},
-		`{"quiz":` + quiz + `}`:    {Quiz: want},
-		quiz:                       {Quiz: want},
-		`{}`:                       {},
-		`{"quiz":null}`:            {},
-		`{"quizId":"","quiz":"q"}`: {QuizID: "q"},
+// TestFaultsSayWhere: the pointer is into the whole message, for what is wrong with the message itself and with data.
+func TestFaultsSayWhere(t *testing.T) {
+	for want, fault := range map[string]*Error{
+		"/data/quiz/questions/3/options/0/text": NewError(CodeInvalidData, "m").At("quiz.questions[3].options[0].text"),
+		"/data":                                 NewError(CodeInvalidData, "m").At("data"),
+		"/data/id":                              NewError(CodeTooLarge, "m").At("id"),
+		"/id":                                   NewError(CodeBadMessage, "m").At("id"),
+		"/op":                                   NewError(CodeUnknownOp, "m").At("op"),
+		"":                                      NewError(CodeInvalidData, "m").At("x").At(""),
 	} {
-		var got QuizCreateData
-		if err := json.Unmarshal([]byte(in), &got); err != nil || !reflect.DeepEqual(got, w) {
-			t.Errorf("%s: got %+v, %v", in, got, err)
+		if fault.Pointer != want {
+			t.Errorf("%s: got %q, want %q", fault.Path, fault.Pointer, want)
 		}
 	}
-	for in, path := range map[string]string{
-		`{"quiz":{"questions":[{"text":5}]}}`: "quiz.questions.text",
-		`{"questions":[{"text":5}]}`:          "questions.text",
-		`{"quizId":5}`:                        "quizId",
-	} {
-		var got QuizCreateData
-		var fault *Error
-		if err := json.Unmarshal([]byte(in), &got); !errors.As(err, &fault) || fault.Path != path {
-			t.Errorf("%s: got %v, want a fault at %s", in, err, path)
+	for i, c := range validateCases {
+		if fault := c.in.Validate(); fault != nil && (fault.Rule == "" || fault.Pointer == "") {
+			t.Errorf("%d %T: %+v names no rule or no place", i, c.in, fault)
 		}
 	}
 }

@@ -81,7 +81,7 @@ func (a *API) pin(ctx context.Context, in *pinRequest) (*pinReply, error) {
 }
 
 func decodeQuiz(raw []byte) (*wire.Quiz, *wire.Error) {
-	data, err := native.DecodeData(wire.OpQuizCreate, raw)
+	data, err := native.DecodeText(wire.OpQuizCreate, raw)
 	if err != nil {
 		return nil, err
 	}
@@ -97,7 +97,7 @@ func (a *API) startSession(ctx context.Context, in *quizBody) (*sessionReply, er
 	if err != nil {
 		return nil, err
 	}
-	data, refused := native.DecodeData(wire.OpQuizCreate, in.RawBody)
+	data, refused := native.DecodeText(wire.OpQuizCreate, in.RawBody)
 	if refused != nil {
 		return nil, fail(refused)
 	}
