@@ -231,6 +231,9 @@ func DecodeData(op wire.Op, data []byte) (any, *wire.Error) {
 	if int(op) >= len(payloads) || payloads[op] == nil {
 		return nil, nil
 	}
+	if len(data) == 0 {
+		data = []byte("{}")
+	}
 	body, fault := decodeData(op, data)
 	if fault == nil {
 		fault = body.Validate()
@@ -252,10 +255,8 @@ func DecodeText(op wire.Op, text []byte) (any, *wire.Error) {
 
 func decodeData(op wire.Op, data []byte) (wire.Payload, *wire.Error) {
 	switch {
-	case op == wire.OpQuizCreate && len(data) > 0:
+	case op == wire.OpQuizCreate:
 		return decodeCreate(data)
-	case len(data) == 0:
-		return payloads[op](), nil
 	case data[0] != '{':
 		return nil, wrongType("data", "data must be an object")
 	case op == wire.OpQuizAnswer:
@@ -291,13 +292,22 @@ func wrongType(path, message string) *wire.Error {
 	return wire.NewError(wire.CodeInvalidData, "%s", message).At(path).Breaking(wire.RuleType)
 }
 
-// missing tells a member that is not there from an empty one, which Validate can't.
+// missing tells a member that is not there, or null, from an empty one, which Validate can't.
 func missing(fault *wire.Error, data []byte) *wire.Error {
 	switch fault.Rule {
-	case wire.RuleMinLength, wire.RulePattern, wire.RuleMinItems, wire.RuleMinimum, wire.RuleEnum:
-		if pointer, ok := strings.CutPrefix(fault.Pointer, "/data/"); ok && !holds(data, pointer) {
-			return fault.Breaking(wire.RuleRequired)
-		}
+	case wire.RuleRequired, wire.RuleMinLength, wire.RulePattern, wire.RuleMinItems, wire.RuleMinimum, wire.RuleEnum:
+	default:
+		return fault
+	}
+	pointer, ok := strings.CutPrefix(fault.Pointer, "/data/")
+	if !ok {
+		return fault
+	}
+	switch raw := valueAt(data, pointer); {
+	case raw == nil:
+		return fault.Breaking(wire.RuleRequired)
+	case isNull(raw):
+		return fault.Breaking(wire.RuleType)
 	}
 	return fault
 }

@@ -5,20 +5,22 @@ import (
 	"strings"
 )
 
-// holds says whether data has a value other than null at a pointer without its first slash ("questions/3/type").
-func holds(data []byte, pointer string) bool {
+// valueAt is the value at a pointer without its first slash ("questions/3/type"); nil when there is none.
+func valueAt(data []byte, pointer string) []byte {
 	s := scanner{in: data}
 	for {
 		s.space()
 		if s.pos >= len(s.in) {
-			return false
+			return nil
 		}
-		if pointer == "" {
-			return s.in[s.pos] != 'n'
-		}
-		segment, rest, _ := strings.Cut(pointer, "/")
+		segment, rest, more := strings.Cut(pointer, "/")
 		if !s.enter(segment) {
-			return false
+			return nil
+		}
+		if !more {
+			start := s.pos
+			s.value()
+			return s.in[start:s.pos]
 		}
 		pointer = rest
 	}

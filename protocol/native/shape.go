@@ -37,7 +37,9 @@ const (
 	kindObject
 )
 
-var kindNames = [...]string{"anything", "a string", "true or false", "an integer", "an integer", "a number", "a list", "an object"}
+var kindNames = [...]string{
+	"anything", "a string", "true or false", "an integer", "an integer", "a number", "a list", "an object",
+}
 
 // shapes are those of the payloads.
 var shapes = func() (all [wire.OpCount]*shape) {

@@ -3,7 +3,8 @@ package wire
 import "encoding/json"
 
 // Command payloads: the data member of a client's message, one type per op. Ops without a type here take no data.
-// Each has a Validate in validate.go, which names the faulty member. Members without omitempty or omitzero must be there.
+// Each has a Validate in validate.go, which names the faulty member. Members without omitempty or omitzero must be
+// there.
 
 // AuthData is the data of auth: a token, or (with --dev) a guest's name. Without either it asks who the connection is.
 type AuthData struct {
@@ -314,4 +315,11 @@ type ProgressData struct {
 	Unit  string `json:"unit"`
 	Done  int    `json:"done"`
 	Total int    `json:"total"`
+}
+
+// RoomKicked is the data of room:kicked: why the receiver is removed.
+type RoomKicked struct {
+	Banned bool   `json:"banned"`
+	Until  int64  `json:"until,omitempty"` // may come back then; zero: at once if kicked, never if banned
+	Reason string `json:"reason,omitempty"`
 }

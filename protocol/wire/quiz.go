@@ -208,3 +208,15 @@ type QuizLobby struct {
 	Participants int      `json:"participants"`
 	Joined       []string `json:"joined,omitempty"` // names of the newest, at most 30
 }
+
+// QuizStart is the data of quiz:start.
+type QuizStart struct {
+	Title        string `json:"title"`
+	Questions    int    `json:"questions"`
+	Participants int    `json:"participants"`
+}
+
+// QuizLocked is the data of quiz:locked.
+type QuizLocked struct {
+	Locked bool `json:"locked"`
+}

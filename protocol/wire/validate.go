@@ -2,6 +2,7 @@ package wire
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -78,27 +79,33 @@ func hasControls(s, allowed string) bool {
 // ownEvents are the prefixes of event names that only the server may use.
 var ownEvents = [...]string{"quiz", "chat", "mod", "room", "progress", "notify"}
 
+// OwnEvents gives the prefixes of event names that only the server may use.
+func OwnEvents() []string { return slices.Clone(ownEvents[:]) }
+
 // ValidPublishEvent is true for [a-z0-9][a-z0-9:._-]{0,63} outside the server's own names: quiz, chat, mod, room,
 // progress and notify, alone or followed by a colon and more.
-func ValidPublishEvent(name string) bool {
+func ValidPublishEvent(name string) bool { return eventFault(name) == "" }
+
+// eventFault is the rule that the name of a published event breaks.
+func eventFault(name string) Rule {
 	if name == "" || len(name) > EventNameBytesMax {
-		return false
+		return RulePattern
 	}
 	for i := range len(name) {
 		switch c := name[i]; {
 		case c >= '0' && c <= '9', c >= 'a' && c <= 'z':
 		case i > 0 && (c == ':' || c == '.' || c == '_' || c == '-'):
 		default:
-			return false
+			return RulePattern
 		}
 	}
 	prefix, _, _ := strings.Cut(name, ":")
 	for _, own := range ownEvents {
 		if prefix == own {
-			return false
+			return RuleNot
 		}
 	}
-	return true
+	return ""
 }
 
 func checkID(path, id string) *Error {
@@ -214,8 +221,8 @@ func (d *JoinData) Validate() *Error {
 
 // Validate implements Payload.
 func (d *PublishData) Validate() *Error {
-	if !ValidPublishEvent(d.Event) {
-		return invalid("event", RulePattern, "event must be 1 to %d characters of a-z 0-9 : . _ - starting with a letter or digit, "+
+	if rule := eventFault(d.Event); rule != "" {
+		return invalid("event", rule, "event must be 1 to %d characters of a-z 0-9 : . _ - starting with a letter or digit, "+
 			"and none of the server's own", EventNameBytesMax)
 	}
 	return first(checkRaw("payload", d.Payload, PublishBytesMax), checkKey("key", d.Key))
@@ -299,7 +306,8 @@ func (d *AnswerData) Validate() *Error {
 
 // Validate implements Payload.
 func (d *ChatSendData) Validate() *Error {
-	return first(checkSomeText("text", d.Text, ChatCharsMax), checkOptionalID("replyTo", d.ReplyTo), checkKey("key", d.Key))
+	return first(checkSomeText("text", d.Text, ChatCharsMax), checkOptionalID("replyTo", d.ReplyTo),
+		checkKey("key", d.Key))
 }
 
 // Validate implements Payload.

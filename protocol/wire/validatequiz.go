@@ -20,7 +20,7 @@ const (
 	AcceptedMax         = 50 // numbers or texts of one question
 	AcceptedCharsMax    = 200
 	LeaderboardTopMax   = 100
-	languageBytesMax    = 35 // RFC 5646 section 4.4.1
+	LanguageBytesMax    = 35 // RFC 5646 section 4.4.1
 )
 
 // Validate says what is wrong with a quiz first; Faults lists all of it.
@@ -54,7 +54,7 @@ func (q *Quiz) checkHead() *Error {
 	if fault := checkSomeText("title", q.Title, TitleCharsMax); fault != nil {
 		return fault
 	}
-	if q.Language != "" && !validToken(q.Language, languageBytesMax) {
+	if q.Language != "" && !validToken(q.Language, LanguageBytesMax) {
 		return invalid("language", RulePattern, "language must be a BCP 47 tag such as en or pt-BR")
 	}
 	switch q.Settings.Scoring {
@@ -95,7 +95,8 @@ func (q *Question) Validate() *Error {
 	case ShortText:
 		return q.checkTexts()
 	}
-	return invalid("type", RuleEnum, "type must be single_choice, multiple_choice, true_false, numeric, short_text or poll")
+	return invalid("type", RuleEnum,
+		"type must be single_choice, multiple_choice, true_false, numeric, short_text or poll")
 }
 
 func (q *Question) checkCommon() *Error {

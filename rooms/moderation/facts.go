@@ -49,13 +49,6 @@ type Lockdown struct {
 	By string `json:"by"`
 }
 
-// Removed is the data of room:kicked: why the receiver is removed.
-type Removed struct {
-	Banned bool   `json:"banned"`
-	Until  int64  `json:"until,omitempty"` // may come back then; zero: at once if kicked, never if banned
-	Reason string `json:"reason,omitempty"`
-}
-
 // Removal says whether a fact means that a user is to be taken out of the room, and the code that its connections
 // close with. The room does so after the outputs of the fact, so that the user still learns why.
 func Removal(f effect.Fact) (user string, code wire.CloseCode, ok bool) {

@@ -299,7 +299,7 @@ func (m *Machine) tellRemoved(at int64, act Act, banned bool, out *effect.Effect
 	if out.Replaying {
 		return
 	}
-	out.User(act.User, wire.EvRoomKicked, at, &Removed{Banned: banned, Until: act.Until, Reason: act.Reason})
+	out.User(act.User, wire.EvRoomKicked, at, &wire.RoomKicked{Banned: banned, Until: act.Until, Reason: act.Reason})
 }
 
 // Deadline is the next end of a mute or ban: Unix milliseconds, 0 for none.

@@ -125,7 +125,7 @@ func TestBanAndKickRemove(t *testing.T) {
 	if !ok || user != "ada" || code != wire.CloseBanned || !m.Banned("ada", 1<<50) {
 		t.Fatalf("removal %q %d %v", user, code, ok)
 	}
-	if out.Outputs[0].Name != wire.EvRoomKicked || !out.Outputs[0].Data.(*Removed).Banned {
+	if out.Outputs[0].Name != wire.EvRoomKicked || !out.Outputs[0].Data.(*wire.RoomKicked).Banned {
 		t.Fatalf("event %+v", out.Outputs[0])
 	}
 	wantCode(t, m.MayWrite("ada", wire.RoleParticipant, 20), wire.CodeBanned)

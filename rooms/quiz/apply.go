@@ -5,13 +5,6 @@ import (
 	"lectern/rooms/effect"
 )
 
-// StartView is the data of quiz:start.
-type StartView struct {
-	Title        string `json:"title"`
-	Questions    int    `json:"questions"`
-	Participants int    `json:"participants"`
-}
-
 // Apply changes the state by a fact and emits the events that follow from it. f.Data is one of this package's fact
 // types, by pointer. A fact that does not fit the state, which only a damaged journal can hold, changes nothing.
 func (m *Machine) Apply(f effect.Fact, out *effect.Effects) {
@@ -30,10 +23,10 @@ func (m *Machine) Apply(f effect.Fact, out *effect.Effects) {
 		m.applyRemoved(d)
 	case *Locked:
 		m.locked = d.Locked
-		out.Broadcast(wire.EvQuizLocked, f.At, wire.QuizLockData{Locked: &d.Locked})
+		out.Broadcast(wire.EvQuizLocked, f.At, wire.QuizLocked{Locked: d.Locked})
 	case *Started:
 		m.startedAt = f.At
-		out.Broadcast(wire.EvQuizStart, f.At, StartView{
+		out.Broadcast(wire.EvQuizStart, f.At, wire.QuizStart{
 			Title: m.quiz.Title, Questions: len(m.questions), Participants: len(m.byUser),
 		})
 	case *Answered:

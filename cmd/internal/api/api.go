@@ -152,8 +152,8 @@ func (a *API) storeFailed(doing string, err error) error {
 // Register adds the routes to mux.
 func (a *API) Register(mux *http.ServeMux) {
 	cfg := huma.DefaultConfig("Lectern", Version)
-	cfg.OpenAPIPath, cfg.DocsPath, cfg.SchemasPath = "/openapi", "", "/schemas"
-	cfg.CreateHooks = nil // no $schema members in the answers
+	cfg.OpenAPIPath, cfg.DocsPath, cfg.SchemasPath = "/openapi", "", "" // /schemas/ is the messages'
+	cfg.CreateHooks = nil                                               // no $schema members in the answers
 	cfg.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		"bearer": {Type: "http", Scheme: "bearer", BearerFormat: "JWT"},
 	}

@@ -133,8 +133,9 @@ type conn struct {
 	reader ws.Reader
 	head   *http.Response
 	id     uint64
-	queue  []message // read and not yet asked for
-	frames []frame   // what arrived, frame by frame
+	asked  map[uint64]string // op by id, to know what a reply should look like
+	queue  []message         // read and not yet asked for
+	frames []frame           // what arrived, frame by frame
 	closed bool
 	code   uint16
 	reason string
@@ -228,6 +229,7 @@ func (s *server) as(sub string, role wire.Role, headers ...string) *conn {
 // Message implements ws.Handler.
 func (c *conn) Message(_ bool, payload []byte) bool {
 	f := frame{bytes: len(payload)}
+	c.judge(payload)
 	if payload[0] == '[' {
 		var list []message
 		if err := json.Unmarshal(payload, &list); err != nil {
@@ -244,6 +246,21 @@ func (c *conn) Message(_ bool, payload []byte) bool {
 	}
 	c.frames = append(c.frames, f)
 	return true
+}
+
+// judge holds every message to the published schemas.
+func (c *conn) judge(payload []byte) {
+	var list []json.RawMessage
+	if payload[0] != '[' {
+		list = []json.RawMessage{payload}
+	} else if json.Unmarshal(payload, &list) != nil {
+		return // Message says so
+	}
+	for _, raw := range list {
+		var reply struct{ Re uint64 }
+		_ = json.Unmarshal(raw, &reply) // an event has none
+		promised(c.t, c.asked[reply.Re], raw)
+	}
 }
 
 // Control implements ws.Handler.
@@ -318,6 +335,10 @@ func (c *conn) send(text string) {
 func (c *conn) post(op wire.Op, room string, data any) uint64 {
 	c.t.Helper()
 	c.id++
+	if c.asked == nil {
+		c.asked = map[uint64]string{}
+	}
+	c.asked[c.id] = op.String()
 	raw, err := json.Marshal(data)
 	if err != nil {
 		c.t.Fatal(err)

@@ -55,7 +55,7 @@ var directions = []direction{
 		folder: "cmd/internal/api", may: []string{"protocol", "rooms", "=persist", "cmd/internal/config"},
 		tests: []string{"persist/mem", "persist/sqlite"},
 	},
-	{folder: "cmd/internal/web", may: []string{"protocol/client/js"}},
+	{folder: "cmd/internal/web", may: []string{"protocol/client/js", "protocol/schema"}},
 	{folder: "cmd/internal/config"},
 	{
 		folder: "cmd/internal/ops",
@@ -153,7 +153,7 @@ var dependencyHomes = map[string][]string{
 	"github.com/xuri/excelize":                {"protocol/quizfile"},
 	"github.com/microcosm-cc/bluemonday":      {"protocol/quizfile"},
 	"golang.org/x/net/html":                   {"protocol/quizfile"},
-	"golang.org/x/text":                       {"rooms/moderation", "protocol/quizfile"},
+	"golang.org/x/text":                       {"rooms/moderation", "protocol/quizfile", "protocol/schema"},
 	"github.com/mtibben/confusables":          {"rooms/moderation"},
 	"mvdan.cc/xurls":                          {"rooms/moderation"},
 	"github.com/HdrHistogram/hdrhistogram-go": {"bench"},
@@ -161,7 +161,9 @@ var dependencyHomes = map[string][]string{
 }
 
 // testOnly are dependencies that no file outside tests may import; storetest is a suite for tests.
-var testOnly = []string{"pgregory.net/rapid", "go.uber.org/goleak", "github.com/google/go-cmp"}
+var testOnly = []string{
+	"pgregory.net/rapid", "go.uber.org/goleak", "github.com/google/go-cmp", "github.com/santhosh-tekuri/jsonschema",
+}
 
 // homes keeps every dependency in its home, and every dependency on the list.
 func homes(t *Tree) []Violation {

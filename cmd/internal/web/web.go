@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	clientjs "lectern/protocol/client/js"
+	"lectern/protocol/schema"
 )
 
 //go:embed pages assets
@@ -31,6 +32,7 @@ var pages = map[string]string{
 
 const (
 	assetPrefix  = "/assets/"
+	schemaPrefix = "/schemas/"
 	hashChars    = 12
 	gzipBytesMin = 512
 	cacheForever = "public, max-age=31536000, immutable"
@@ -55,11 +57,13 @@ type file struct {
 type site struct {
 	pages  map[string]*file // by address
 	assets map[string]*file // by path under /assets/
+	public map[string]*file // by address: what tools of other origins may read, too
 	hash   string
 }
 
-// Handler serves the pages at /, /join, /play, /host and /screen, and what they load under /assets/. Other addresses
-// are answered with 404, other methods than GET and HEAD with 405. It may be used by any number of goroutines.
+// Handler serves the pages at /, /join, /play, /host and /screen, what they load under /assets/, and the descriptions
+// of the messages under /schemas/ and at /asyncapi.json. Other addresses are answered with 404, other methods than GET
+// and HEAD with 405. It may be used by any number of goroutines.
 func Handler(opts Options) http.Handler {
 	s, err := build(opts)
 	if err != nil {
@@ -70,7 +74,7 @@ func Handler(opts Options) http.Handler {
 }
 
 func build(opts Options) (*site, error) {
-	s := &site{pages: map[string]*file{}, assets: map[string]*file{}}
+	s := &site{pages: map[string]*file{}, assets: map[string]*file{}, public: map[string]*file{}}
 	raw, err := readAssets()
 	if err != nil {
 		return nil, err
@@ -89,7 +93,32 @@ func build(opts Options) (*site, error) {
 		content = bytes.Replace(content, []byte("</head>"), []byte(meta), 1)
 		s.pages[address] = newFile(name, content)
 	}
-	return s, nil
+	return s, s.addSchemas()
+}
+
+// addSchemas publishes the descriptions of the messages under /schemas/ and at /asyncapi.json.
+func (s *site) addSchemas() error {
+	return fs.WalkDir(schema.Files(), ".", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		content, err := fs.ReadFile(schema.Files(), name)
+		if err != nil {
+			return err
+		}
+		f := newFile(name, content)
+		switch name {
+		case "asyncapi.json":
+			s.public["/asyncapi.json"] = f
+			return nil
+		case "index.json":
+			s.public[schemaPrefix] = f
+		default:
+			f.contentType = "application/schema+json"
+		}
+		s.public[schemaPrefix+name] = f
+		return nil
+	})
 }
 
 // readAssets gives the content of every asset by its path under /assets/.
@@ -161,6 +190,8 @@ func typeOf(name string) string {
 		return "text/css; charset=utf-8"
 	case ".svg":
 		return "image/svg+xml"
+	case ".json":
+		return "application/json"
 	default:
 		if t := mime.TypeByExtension(ext); t != "" {
 			return t
@@ -187,12 +218,18 @@ func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	header.Set("Cache-Control", cache)
+	if s.public[r.URL.Path] == f {
+		header.Set("Access-Control-Allow-Origin", "*")
+	}
 	f.serve(w, r)
 }
 
 // find is the file at an address and how long it may be kept; nil when there is none.
 func (s *site) find(address string) (*file, string) {
 	if f, ok := s.pages[address]; ok {
+		return f, cacheAsk
+	}
+	if f, ok := s.public[address]; ok {
 		return f, cacheAsk
 	}
 	name, ok := strings.CutPrefix(address, assetPrefix)

@@ -2,6 +2,7 @@ package web
 
 import (
 	"compress/gzip"
+	"encoding/json"
 	"io"
 	"maps"
 	"net/http"
@@ -294,5 +295,48 @@ func TestTextsExist(t *testing.T) {
 		if !used[base] && !used[key] && !prefixes[strings.Split(key, ".")[0]] {
 			t.Errorf("nobody asks for the text %s", key)
 		}
+	}
+}
+
+// TestSchemasAreServed: the index names only what is there, tools of other origins may read all of it, and pages stay
+// with their own origin.
+func TestSchemasAreServed(t *testing.T) {
+	h := Handler(Options{})
+	var index struct {
+		Message, Frame, Error string
+		Ops                   []struct{ Op, Request, Reply string }
+		Events                []struct{ Event, Schema string }
+	}
+	if err := json.Unmarshal([]byte(text(t, get(t, h, "/schemas/"))), &index); err != nil {
+		t.Fatal(err)
+	}
+	names := []string{index.Message, index.Frame, index.Error}
+	for _, op := range index.Ops {
+		names = append(names, op.Request, op.Reply)
+	}
+	for _, ev := range index.Events {
+		names = append(names, ev.Schema)
+	}
+	if len(names) < 60 {
+		t.Errorf("the index names %d files only", len(names))
+	}
+	for _, name := range names {
+		res := get(t, h, "/schemas/"+name)
+		if res.StatusCode != http.StatusOK || res.Header.Get("Content-Type") != "application/schema+json" ||
+			res.Header.Get("Access-Control-Allow-Origin") != "*" || !json.Valid([]byte(text(t, res))) {
+			t.Errorf("%s: %s %v", name, res.Status, res.Header)
+		}
+	}
+	if res := get(t, h, "/asyncapi.json"); res.StatusCode != http.StatusOK ||
+		res.Header.Get("Content-Type") != "application/json" || !strings.Contains(text(t, res), `"asyncapi": "3.0.0"`) {
+		t.Errorf("asyncapi.json: %s %v", res.Status, res.Header)
+	}
+	for _, address := range []string{"/", "/assets/js/dom.js"} {
+		if got := get(t, h, address).Header.Get("Access-Control-Allow-Origin"); got != "" {
+			t.Errorf("%s may be read by other origins: %s", address, got)
+		}
+	}
+	if res := get(t, h, "/schemas/requests/nope.json"); res.StatusCode != http.StatusNotFound {
+		t.Errorf("a schema that is not there: %s", res.Status)
 	}
 }
