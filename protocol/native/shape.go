@@ -87,6 +87,9 @@ func shapeOf(t reflect.Type) *shape {
 		s := &shape{kind: kindObject}
 		for i := range t.NumField() {
 			name, options, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+			if name == "-" {
+				continue
+			}
 			s.members = append(s.members, shapeMember{name, shapeOf(t.Field(i).Type), !strings.HasPrefix(options, "omit")})
 		}
 		return s

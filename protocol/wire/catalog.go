@@ -81,6 +81,7 @@ func Ops() []OpInfo {
 		opInfo[ModLockdownData, none](OpModLockdown, "Only moderators may write, or all again"),
 		opInfo[ModSlowData, none](OpModSlow, "Set the least time between two messages of a participant"),
 		opInfo[ProgressData, none](OpProgressUpdate, "Report one's own progress"),
+		opInfo[RegradeData, none](OpQuizRegrade, "Give a question another key, or let it count no more"),
 	}
 }
 
@@ -108,6 +109,7 @@ func Events() []EventInfo {
 		reliable[QuizTime](EvQuizPaused, "The clock stands still"),
 		reliable[QuizTime](EvQuizResumed, "The clock runs again"),
 		reliable[QuizLocked](EvQuizLocked, "Whether anybody new is admitted"),
+		reliable[QuizRegraded](EvQuizRegraded, "A key was changed or a question voided; results and ranks follow"),
 		reliable[QuizLeaderboard](EvQuizEnd, "The game is over: the podium"),
 		stateEvent[PresenceReply](EvRoomPresence, "How many are there"),
 		directed[RoomKicked](EvRoomKicked, "The receiver is removed; the connection closes next"),

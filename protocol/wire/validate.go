@@ -273,19 +273,22 @@ func (d *QuizLockData) Validate() *Error { return nil }
 
 // Validate implements Payload. Whether the key fits its question is for the quiz to say.
 func (d *RegradeData) Validate() *Error {
-	if d.Question < 1 || d.Question > QuestionsMax {
-		return invalid("question", "question must be a number from 1 to %d", QuestionsMax)
+	if fault := checkRange("question", int64(d.Question), 1, QuestionsMax); fault != nil {
+		return fault
 	}
 	switch k := d.AnswerKey; {
 	case k == nil && d.Void == nil:
-		return invalid("answerKey", "give answerKey or void")
+		return invalid("answerKey", RuleRequired, "give answerKey or void")
 	case k == nil:
 	case d.Void != nil && *d.Void:
-		return invalid("void", "a question that gets a key counts: give answerKey or void, not both")
-	case len(k.Options) > OptionsMax:
-		return invalid("answerKey.options", "there are at most %d options", OptionsMax)
-	case len(k.Numbers) > AcceptedMax || len(k.Texts) > AcceptedMax:
-		return invalid("answerKey", "at most %d numbers or texts are accepted", AcceptedMax)
+		return invalid("void", RuleNot, "a question that gets a key counts: give answerKey or void, not both")
+	default:
+		fault := first(checkCount("answerKey.options", "options", len(k.Options), 0, OptionsMax),
+			checkCount("answerKey.numbers", "accepted numbers", len(k.Numbers), 0, AcceptedMax),
+			checkCount("answerKey.texts", "accepted texts", len(k.Texts), 0, AcceptedMax))
+		if fault != nil {
+			return fault
+		}
 	}
 	return checkText("reason", d.Reason, ReasonCharsMax)
 }

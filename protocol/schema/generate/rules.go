@@ -98,6 +98,12 @@ var rules = map[string]rule{
 		"x-maxBytes", wire.AnswerBytesMax)),
 	"AnswerData.key": label(1, wire.KeyCharsMax),
 
+	"RegradeData.question": between(1, wire.QuestionsMax),
+	"RegradeData.reason":   text(wire.ReasonCharsMax),
+	"AnswerKey.options":    rule(obj("maxItems", wire.OptionsMax)),
+	"AnswerKey.texts":      rule(obj("maxItems", wire.AcceptedMax)),
+	"AnswerKey.numbers":    rule(obj("maxItems", wire.AcceptedMax)),
+
 	"ChatSendData.text":      someText(wire.ChatCharsMax),
 	"ChatSendData.replyTo":   optionalID,
 	"ChatSendData.key":       key,
@@ -147,6 +153,12 @@ var rules = map[string]rule{
 // typeRules has what must hold for an object as a whole.
 var typeRules = map[string]rule{
 	"ProgressData": rule(obj("x-notAbove", obj("done", "total"))),
+	// A key, or void, and not a key with void: true.
+	"RegradeData": rule(obj("allOf", []Object{
+		obj("if", there("answerKey"), "then", obj("properties", obj("void", obj("not", obj("const", true))))),
+		obj("if", obj("not", there("void")),
+			"then", obj("required", []string{"answerKey"}, "properties", obj("answerKey", obj("type", "object")))),
+	})),
 }
 
 var questionTypes = []wire.QuestionType{

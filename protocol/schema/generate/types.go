@@ -102,6 +102,9 @@ func (b *builder) structure(t reflect.Type, from side) Object {
 	for i := range t.NumField() {
 		f := t.Field(i)
 		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if name == "-" {
+			continue
+		}
 		optional := strings.HasPrefix(options, "omit")
 		if !optional {
 			required = append(required, name)
@@ -160,9 +163,6 @@ func (b *builder) create() Object {
 	id = restrict(id, anID)
 	quiz := b.ref(reflect.TypeFor[wire.Quiz](), client)
 	noID := obj("quizId", obj("not", obj("type", "string", "minLength", 1)))
-	there := func(name string) Object {
-		return obj("required", []string{name}, "properties", obj(name, obj("not", obj("type", "null"))))
-	}
 	return obj(
 		"description", b.comments["QuizCreateData"],
 		"type", []string{"object", "string"},
@@ -181,4 +181,9 @@ func (b *builder) create() Object {
 			),
 		),
 	)
+}
+
+// there holds for objects with a member other than null.
+func there(name string) Object {
+	return obj("required", []string{name}, "properties", obj(name, obj("not", obj("type", "null"))))
 }
