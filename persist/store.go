@@ -1,6 +1,7 @@
 package persist
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -27,6 +28,8 @@ var (
 	ErrClosed = errors.New("persist: closed")
 	// ErrUnavailable: the store can't be reached, or does not answer in time. Whether a change was made is not known.
 	ErrUnavailable = errors.New("persist: the store is away")
+	// ErrSpoolFull: the store is away and what stands in for it has no room left; nothing was taken.
+	ErrSpoolFull = errors.New("persist: the database is away and the spool is full")
 	// ErrNotEmpty: the store that something is to be copied to holds something already.
 	ErrNotEmpty = errors.New("persist: the store is not empty")
 	// ErrRoomFailed: an earlier record of the same room could not be stored, so this one would leave a gap.
@@ -113,6 +116,11 @@ type Store interface {
 	Check(ctx context.Context) error
 	// Close releases the store. Calls under way fail or finish; later ones fail with ErrClosed.
 	Close() error
+}
+
+// SameRecord compares what two records of one place say.
+func SameRecord(a, b *rooms.Record) bool {
+	return a.Kind == b.Kind && a.At == b.At && bytes.Equal(a.Data, b.Data)
 }
 
 // CheckRecords validates a batch before it is stored: the rules that don't need the store's content. For backends.

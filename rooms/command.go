@@ -18,6 +18,29 @@ type Command struct {
 	MayCreate bool
 }
 
+// records says whether carrying the command out makes facts in the usual case. Joining is let through although a new
+// participant is one: those who come back must get in.
+func (c *Command) records() bool {
+	switch c.Op {
+	case wire.OpNone:
+		_, creates := c.Body.(*Create)
+		return creates
+	case wire.OpRoomJoin, wire.OpRoomLeave, wire.OpRoomPresence, wire.OpQuizState, wire.OpChatTyping, wire.OpChatHistory:
+		return false
+	case wire.OpRoomPublish:
+		data, ok := c.Body.(*wire.PublishData)
+		return !ok || !data.Volatile
+	}
+	return true
+}
+
+// storageFull answers what can't be recorded at the moment.
+func storageFull() *wire.Error {
+	err := wire.NewError(wire.CodeUnavailable, "the server's storage is full at the moment; nothing is lost, try again")
+	err.RetryAfterMs = lostRetryMs
+	return err
+}
+
 // Create is the body of OpQuizCreate: the room's id is new and random, the PIN is reserved, the token is signed.
 type Create struct {
 	Quiz      *wire.Quiz

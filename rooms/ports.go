@@ -16,6 +16,13 @@ const (
 	KindRoomClosed  = "room.closed"
 )
 
+// Gate is a Journal that can say beforehand that it will take no more records. Commands that would record something are
+// refused then before they happen: undoing them later means to read their room again, which may not be possible.
+type Gate interface {
+	// Refuses is nil while records are taken. Any goroutine; it doesn't block.
+	Refuses() error
+}
+
 // Journal makes facts durable behind the rooms. persist.Journal implements it. All methods may be called from any
 // goroutine.
 type Journal interface {

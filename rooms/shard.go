@@ -66,6 +66,7 @@ type Shard struct {
 	cfg   ShardConfig
 	rooms *Config
 	ports Ports
+	gate  Gate // nil: the journal has none
 	inbox *inbox
 
 	// Owned by the shard's goroutine.
@@ -121,8 +122,9 @@ const loadWaitMax = 65_536
 // NewShard makes a shard. Nothing runs until Run.
 func NewShard(index int, cfg ShardConfig, rooms *Config, ports Ports) *Shard {
 	cfg = cfg.withDefaults()
+	gate, _ := ports.Journal.(Gate)
 	return &Shard{
-		index: index, cfg: cfg, rooms: rooms, ports: ports, inbox: newInbox(cfg.InboxCommandsMax),
+		index: index, cfg: cfg, rooms: rooms, ports: ports, gate: gate, inbox: newInbox(cfg.InboxCommandsMax),
 		slots: make(map[string]*slot),
 	}
 }
@@ -193,6 +195,10 @@ func (s *Shard) onCommand(now int64, cmd *Command) {
 			s.refuse(cmd, wire.NewError(wire.CodeUnavailable, "the server is behind with its storage; try again"))
 			return
 		}
+	}
+	if s.gate != nil && cmd.records() && s.gate.Refuses() != nil {
+		s.refuse(cmd, storageFull())
+		return
 	}
 	s.step(now, sl, cmd)
 }

@@ -679,6 +679,46 @@ func TestOpenQuestionGetsTheOutageBack(t *testing.T) {
 	}
 }
 
+// gatedJournal says beforehand that it takes nothing.
+type gatedJournal struct {
+	*fakeJournal
+	err error
+}
+
+func (j *gatedJournal) Refuses() error { return j.err }
+
+// What can't be recorded is refused before it happens, so that the room need not be read again; what records nothing
+// goes on, and those who come back get in.
+func TestFullStorageRefusesBeforehand(t *testing.T) {
+	w := newWorld(t, ShardConfig{}, &Config{OpenPublish: true})
+	w.journal.auto = true
+	gated := &gatedJournal{fakeJournal: w.journal}
+	w.shard.ports.Journal, w.shard.gate = gated, gated
+	w.game("g")
+	w.do(joinCmd("g", 1), joinCmd("g", hostConn), hostCmd("g", wire.OpQuizStart))
+	w.now += 4_000
+	gated.err = errTest
+	before := w.journal.appends
+	answer := answerCmd("g", 1, 1, `0`, "k")
+	got := w.do(answer)
+	wantErr(t, got, answer, wire.CodeUnavailable)
+	for _, item := range got {
+		if item.Err != nil && (item.Err.RetryAfterMs == 0 || !strings.Contains(item.Err.Message, "storage is full")) {
+			t.Errorf("the refusal is %+v", item.Err)
+		}
+	}
+	state := answer
+	state.Op, state.Body = wire.OpQuizState, nil
+	okReply(t, w.do(state), state)
+	back := joinCmd("g", 1)
+	okReply(t, w.do(back), back)
+	if w.journal.appends != before {
+		t.Error("something was recorded all the same")
+	}
+	gated.err = nil
+	okReply(t, w.do(answer), answer)
+}
+
 // Members stay members when a room is rebuilt, and participants are in the game without joining again.
 func TestParticipantsSurviveARebuild(t *testing.T) {
 	w := newWorld(t, ShardConfig{}, &Config{})

@@ -1,7 +1,6 @@
 package pg
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"time"
@@ -124,7 +123,7 @@ func (s *Store) plan(ctx context.Context, recs []rooms.Record) (*plan, error) {
 		case r.Index <= c.have:
 			c.again = append(c.again, i)
 		case r.Index <= c.row.records:
-			if !same(r, &recs[c.staged[r.Index-c.have-1]]) {
+			if !persist.SameRecord(r, &recs[c.staged[r.Index-c.have-1]]) {
 				return nil, s.earlier(ctx, p, recs, conflict(r))
 			}
 		default:
@@ -146,10 +145,6 @@ func (s *Store) earlier(ctx context.Context, p *plan, recs []rooms.Record, fault
 		return err
 	}
 	return fault
-}
-
-func same(a, b *rooms.Record) bool {
-	return a.Kind == b.Kind && a.At == b.At && bytes.Equal(a.Data, b.Data)
 }
 
 func (row *roomRow) add(r *rooms.Record) {
@@ -292,7 +287,7 @@ func (s *Store) compareRoom(ctx context.Context, c *claim, recs []rooms.Record) 
 		return 0, err
 	}
 	for _, i := range c.again {
-		if old, ok := stored[recs[i].Index]; !ok || !same(&old, &recs[i]) {
+		if old, ok := stored[recs[i].Index]; !ok || !persist.SameRecord(&old, &recs[i]) {
 			return i, nil
 		}
 	}

@@ -64,3 +64,11 @@ func (s *Store) LastAlive(ctx context.Context) (at int64, err error) {
 	})
 	return at, err
 }
+
+// Identity names this database, wherever it is reached; a copy of it has the same.
+func (s *Store) Identity(ctx context.Context) (name string, err error) {
+	err = s.call(ctx, "read the identity", func(ctx context.Context) error {
+		return s.pool.QueryRow(ctx, "SELECT name::text FROM identity").Scan(&name)
+	})
+	return name, err
+}

@@ -314,7 +314,7 @@ func (a *App) startAdmin() error {
 	a.admin, err = ops.Start(ops.Options{
 		Addr: a.cfg.Admin, Logger: a.log, Net: a.net.Stats, Gateway: a.gateway.Stats, Rooms: a.router.Stats,
 		Journal: a.journal.Stats, PINs: a.pins.Len, Ready: a.Ready, Loops: a.net.Loops, Shards: a.router.ShardStats,
-		Latency: a.gateway.Latency,
+		Latency: a.gateway.Latency, Spool: a.spoolStats(), Detail: a.detail,
 	})
 	return err
 }
@@ -325,7 +325,27 @@ func (a *App) Ready() error {
 	if stats.FailedRooms > 0 {
 		return fmt.Errorf("storage: %d rooms wait for their records to become durable", stats.FailedRooms)
 	}
+	if err := a.journal.Refuses(); err != nil {
+		return fmt.Errorf("storage: what must be recorded is refused: %w", err)
+	}
 	return nil
+}
+
+// detail is what an operator should know of a server that is ready; empty when all is as usual.
+func (a *App) detail() string {
+	stats := a.spoolStats()
+	if stats == nil {
+		return ""
+	}
+	switch s := stats(); {
+	case s.State == persist.SpoolAway:
+		return fmt.Sprintf("storage: PostgreSQL is away; %d records are spooled", s.Records)
+	case s.State == persist.SpoolDraining:
+		return fmt.Sprintf("storage: PostgreSQL is back; %d spooled records are on their way to it", s.Records)
+	case s.SetAside > 0:
+		return fmt.Sprintf("storage: %d records were refused by PostgreSQL and are kept in the spool's file", s.SetAside)
+	}
+	return ""
 }
 
 // Addr is the address of the one port; AdminAddr of the admin port, nil without one.

@@ -9,6 +9,7 @@ import (
 	"lectern/persist"
 	"lectern/persist/mem"
 	"lectern/persist/pg"
+	"lectern/persist/spool"
 	"lectern/persist/sqlite"
 )
 
@@ -47,6 +48,9 @@ func OpenStore(ctx context.Context, cfg *config.Config, log *slog.Logger, use St
 		if err != nil {
 			return nil, err
 		}
+		if use == ForServer && cfg.Spool.File != "" {
+			return withSpool(ctx, cfg, log, store)
+		}
 		return store, nil
 	}
 	store, err := sqlite.Open(ctx, sqlite.Config{Path: path, Synchronous: cfg.SQLite.Sync, ReadOnly: use == ForReading})
@@ -54,4 +58,33 @@ func OpenStore(ctx context.Context, cfg *config.Config, log *slog.Logger, use St
 		return nil, err
 	}
 	return store, nil
+}
+
+// withSpool puts the spool in front of PostgreSQL.
+func withSpool(ctx context.Context, cfg *config.Config, log *slog.Logger, store *pg.Store) (persist.Store, error) {
+	origin, err := store.Identity(ctx)
+	if err != nil {
+		_ = store.Close()
+		return nil, err
+	}
+	file, err := sqlite.OpenSpool(ctx, cfg.Spool.File)
+	if err != nil {
+		_ = store.Close()
+		return nil, err
+	}
+	spooling, err := spool.Open(ctx, store, file, spool.Config{
+		Origin: origin, BytesMax: int64(cfg.Spool.BytesMax), Logger: log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return spooling, nil
+}
+
+// spoolStats is what the store says of its spool; nil when it has none.
+func (a *App) spoolStats() func() persist.SpoolStats {
+	if s, ok := a.store.(persist.Spooler); ok {
+		return s.SpoolStats
+	}
+	return nil
 }

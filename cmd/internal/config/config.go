@@ -80,8 +80,12 @@ type Config struct {
 	}
 	Postgres struct {
 		Conns   int           `key:"postgres.conns" default:"8" min:"2" max:"1000"`
-		Timeout time.Duration `key:"postgres.timeout" default:"5s" min:"100ms" max:"30s"`
+		Timeout time.Duration `key:"postgres.timeout" default:"5s" min:"100ms" max:"20s"`
 		Sync    string        `key:"postgres.sync" default:"on" oneof:"on,off"`
+	}
+	Spool struct {
+		File     string `key:"spool.file" default:"data/spool.db"`
+		BytesMax int    `key:"spool.bytes_max" default:"1073741824" min:"1048576" max:"1099511627776"`
 	}
 	Auth struct {
 		AccessTTL  time.Duration `key:"auth.access_ttl" default:"15m" min:"1m" max:"24h"`

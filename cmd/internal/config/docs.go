@@ -45,9 +45,12 @@ var docs = map[string]string{
 	"postgres.conns":             "connections to PostgreSQL, besides the one that holds the lock",
 	"postgres.timeout":           "a call that takes longer has failed: PostgreSQL counts as away",
 	"postgres.sync":              "off: an answer is acknowledged before PostgreSQL has it on disk; its crash may lose it",
-	"auth.access_ttl":            "life of an access token",
-	"auth.refresh_ttl":           "life of a refresh token",
-	"auth.rotate_keys_every":     "age at which a signing key is replaced",
-	"joins.per_minute":           "guests joining by PIN from one address in a minute; a school shares one address",
-	"joins.wrong_per_minute":     "wrong PINs from one address in a minute",
+	"spool.file": "with PostgreSQL: where records wait while it is away, on a local disk; empty: nowhere, and " +
+		"what must be recorded is refused then",
+	"spool.bytes_max":        "what waits there at most; beyond it what must be recorded is refused",
+	"auth.access_ttl":        "life of an access token",
+	"auth.refresh_ttl":       "life of a refresh token",
+	"auth.rotate_keys_every": "age at which a signing key is replaced",
+	"joins.per_minute":       "guests joining by PIN from one address in a minute; a school shares one address",
+	"joins.wrong_per_minute": "wrong PINs from one address in a minute",
 }

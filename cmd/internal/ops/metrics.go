@@ -72,6 +72,15 @@ var (
 	journalRefused = desc("journal_refused_total", "Appends refused because the queue was full.")
 	journalFailed  = desc("journal_failed_commits_total", "Transactions that failed.")
 	journalCommit  = desc("journal_commit_duration_seconds", "How long a group commit takes.")
+
+	spoolState = desc("spool_state", "Where records go: 1 for the state that it is in; full may be 1 beside it.",
+		"state")
+	spoolRecords = desc("spool_records", "Records that wait for the database.")
+	spoolBytes   = desc("spool_bytes", "Bytes that wait for the database.")
+	spoolMax     = desc("spool_bytes_max", "Bytes that may wait for it.")
+	spoolOutages = desc("spool_outages_total", "Times that the database went away.")
+	spoolDrained = desc("spool_drained_records_total", "Records that went from the spool to the database.")
+	spoolAside   = desc("spool_refused_records", "Records that the database refused, kept in the spool's file.")
 )
 
 // Describe is the unchecked kind: the set of labels is closed, but a series appears with its first value.
@@ -83,6 +92,29 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	c.collectGateway(out)
 	c.collectRooms(out)
 	c.collectJournal(out)
+	if c.o.Spool != nil {
+		collectSpool(out, c.o.Spool())
+	}
+}
+
+func collectSpool(out chan<- prometheus.Metric, s persist.SpoolStats) {
+	for _, state := range []persist.SpoolState{persist.SpoolDirect, persist.SpoolAway, persist.SpoolDraining} {
+		gauge(out, spoolState, oneIf(s.State == state), state.String())
+	}
+	gauge(out, spoolState, oneIf(s.Full), "full")
+	gauge(out, spoolRecords, float64(s.Records))
+	gauge(out, spoolBytes, float64(s.Bytes))
+	gauge(out, spoolMax, float64(s.BytesMax))
+	count(out, spoolOutages, float64(s.Outages))
+	count(out, spoolDrained, float64(s.Drained))
+	gauge(out, spoolAside, float64(s.SetAside))
+}
+
+func oneIf(is bool) float64 {
+	if is {
+		return 1
+	}
+	return 0
 }
 
 func gauge(out chan<- prometheus.Metric, d *prometheus.Desc, v float64, labels ...string) {

@@ -31,6 +31,8 @@ type Options struct {
 	Journal func() persist.Stats
 	PINs    func() int
 	Ready   func() error
+	Detail  func() string             // what to say of a server that is ready; nil: nothing
+	Spool   func() persist.SpoolStats // nil without a spool
 	Loops   func() []*netpoll.Loop
 	Shards  func() []rooms.ShardStats // by index
 	Latency func() gateway.Latency
@@ -98,7 +100,13 @@ func Handler(o Options) (h http.Handler, release func()) {
 			say(w, http.StatusServiceUnavailable, err.Error())
 			return
 		}
-		say(w, http.StatusOK, "ready")
+		text := "ready"
+		if o.Detail != nil {
+			if detail := o.Detail(); detail != "" {
+				text += "; " + detail
+			}
+		}
+		say(w, http.StatusOK, text)
 	})
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 	handleDebug(mux, &o, profiles, stats)

@@ -39,6 +39,26 @@ func fakes() Options {
 		Loops:   func() []*netpoll.Loop { return []*netpoll.Loop{new(netpoll.Loop)} },
 		Shards:  func() []rooms.ShardStats { return []rooms.ShardStats{{Rooms: 1}, {Rooms: 1, InboxDepth: 7}} },
 		Latency: func() gateway.Latency { return latency },
+		Spool:   func() persist.SpoolStats { return persist.SpoolStats{State: persist.SpoolAway, Records: 12} },
+	}
+}
+
+// A server whose database is away is ready all the same, and says what the matter is.
+func TestReadyWithDetail(t *testing.T) {
+	o := fakes()
+	for detail, want := range map[string]string{"": "ready\n", "storage: away": "ready; storage: away\n"} {
+		o.Detail = func() string { return detail }
+		if status, text := serve(t, o)("GET", "/readyz"); status != http.StatusOK || text != want {
+			t.Errorf("%d %q, want %q", status, text, want)
+		}
+	}
+	_, text := serve(t, o)("GET", "/metrics")
+	for _, want := range []string{
+		`lectern_spool_state{state="spooling"} 1`, `lectern_spool_state{state="direct"} 0`, "lectern_spool_records 12",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the metrics don't say %s", want)
+		}
 	}
 }
 
