@@ -67,7 +67,7 @@ func Decode(payload []byte) (Request, *wire.Error) {
 			return req, badMessage("room", wire.RuleType, "room must be a string")
 		}
 		if room != "" && !wire.ValidRoomID(room) {
-			return req, badMessage("room", wire.RulePattern, "room must be at most 64 characters of A-Z a-z 0-9 . _ : -")
+			return req, BadRoom()
 		}
 		req.Room = room
 	}

@@ -13,6 +13,8 @@ type counters struct {
 	members                                                              variantCounts // connections now
 	turnedAway                                                           atomic.Int64  // upgrades sent away with advice
 
+	redelivered, queueDropped atomic.Int64 // messages of users' queues
+
 	ops [wire.OpCount]atomic.Int64
 
 	mu         sync.Mutex
@@ -63,6 +65,8 @@ type Stats struct {
 	Members                            map[string]int64  // connections now, by the name of what they are sent
 	ReceiptsSigned, ReceiptsUnsigned   int64             // signatures made, and those that failed
 	TurnedAway                         int64             // upgrades answered with 503 or 4102: too many at once
+	Redelivered                        int64             // messages of users' queues given to a later connection
+	QueueDropped                       int64             // … given up: refused too often, too old, or too many
 	Received                           map[wire.Op]int64 // OpNone: what could not be read or is no op
 	Errors                             map[wire.Code]int64
 	Closes                             map[wire.CloseCode]int64
@@ -77,6 +81,7 @@ func (g *Gateway) Stats() Stats {
 		Deliveries: c.deliveries.Load(), Groups: c.groups.Load(), LostDeliveries: c.lostDeliveries.Load(),
 		DeflateConns: c.members[variantZipped].Load(), TurnedAway: c.turnedAway.Load(),
 		ReceiptsSigned: g.sealer.signed.Load(), ReceiptsUnsigned: g.sealer.failed.Load(),
+		Redelivered: c.redelivered.Load(), QueueDropped: c.queueDropped.Load(),
 		Members: make(map[string]int64), Received: make(map[wire.Op]int64), Errors: make(map[wire.Code]int64),
 		Closes: make(map[wire.CloseCode]int64), PeerCloses: make(map[uint16]int64),
 	}

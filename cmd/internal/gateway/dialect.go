@@ -5,6 +5,7 @@ import (
 
 	"lectern/netpoll/frame"
 	"lectern/protocol/http1"
+	"lectern/protocol/stomp"
 	"lectern/protocol/wire"
 	"lectern/rooms"
 )
@@ -53,17 +54,22 @@ type endpoint struct {
 	subprotocols []string
 	// zips allows permessage-deflate.
 	zips bool
-	// speak makes the dialect of a connection; subprotocol is empty where none was offered that we know.
-	speak func(req *http1.Request, subprotocol string) dialect
+	// speak makes the dialect of a connection; subprotocol is empty where none was offered that we know. The handshake
+	// may still fail, and farewell may be all that is asked of the dialect.
+	speak func(m *member, req *http1.Request, subprotocol string) dialect
 }
 
 // endpoints by path. Read only.
 var endpoints = map[string]*endpoint{
 	"/ws": {
 		subprotocols: []string{subprotocol}, zips: true,
-		speak: func(*http1.Request, string) dialect { return lecternV1{} },
+		speak: func(*member, *http1.Request, string) dialect { return lecternV1{} },
 	},
+	"/stomp": {subprotocols: stomp.Subprotocols, speak: speakStomp},
 }
+
+// endpointPaths is what people are told who ask for another.
+const endpointPaths = "/ws or /stomp"
 
 // choose is the first subprotocol on the client's list that is served here; empty if there is none.
 func (e *endpoint) choose(offered []string) string {
@@ -86,6 +92,8 @@ const (
 	variantText variant = iota
 	// variantZipped is the same, deflated where that is shorter.
 	variantZipped
+	// variantStomp is STOMP: what members get depends on their subscriptions' ids.
+	variantStomp
 	variantCount
 )
 
@@ -102,6 +110,7 @@ type variantSpec struct {
 var variants = [variantCount]variantSpec{
 	variantText:   {name: "lectern.v1", encode: (*group).encodeText},
 	variantZipped: {name: "lectern.v1+deflate", encode: (*group).encodeZipped},
+	variantStomp:  {name: "stomp", apart: true},
 }
 
 // variantCounts counts the connections of each variant, so that an encoding that nobody wants is not made. A

@@ -74,7 +74,7 @@ func speakPlainly(t *testing.T) (log *[]string) {
 	log = new([]string)
 	endpoints["/plain"] = &endpoint{
 		subprotocols: []string{"plain.2", "plain.1"},
-		speak: func(req *http1.Request, subprotocol string) dialect {
+		speak: func(_ *member, req *http1.Request, subprotocol string) dialect {
 			*log = append(*log, "speaks "+subprotocol)
 			return &plainTalk{own: strings.Clone(req.QueryGet("own")), log: log}
 		},

@@ -23,6 +23,8 @@
 //     (dialect.group), and loopState.sharedFrame lets those of a loop share a frame whose own part is the same. A loop
 //     keeps 256 such frames for one delivery; beyond that a member gets bytes of its own.
 //
+// STOMP is the example for the second way: its members get their subscription's id in each message.
+//
 // A variant that reads the events one by one says so (apart). The JSON of an event's data is made once for all
 // variants. A variant without connections costs a look at its counter for each delivery.
 //

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"runtime/pprof"
 	"strconv"
@@ -13,6 +14,7 @@ import (
 	"lectern/netpoll"
 	"lectern/netpoll/frame"
 	"lectern/protocol/session"
+	"lectern/protocol/stomp"
 	"lectern/protocol/wire"
 	"lectern/rooms"
 	"lectern/rooms/auth"
@@ -75,6 +77,9 @@ type Gateway struct {
 	loops    atomic.Pointer[[]*netpoll.Loop] // those that have started; no other has members
 	draining atomic.Bool
 	counters counters
+	queues   userQueues
+
+	stompLimits stomp.Limits // immutable
 
 	commandTimes, fanoutTimes histogram
 }
@@ -100,6 +105,8 @@ func New(cfg Config, o Options) *Gateway {
 		work: make(chan func(), workQueueMax), handOff: handoff.New(cfg.HandOffQueueMax),
 		sealer: newSealer(o.SignReceipt),
 	}
+	g.queues.dropped = &g.counters.queueDropped
+	g.stompLimits = stomp.DefaultLimits
 	g.bridge.waiting = make(map[uint64]chan<- bridgeReply)
 	g.loops.Store(new([]*netpoll.Loop))
 	return g
@@ -126,6 +133,9 @@ type loopState struct {
 	lastShared sharedKey
 	lastFrame  *frame.Frame
 
+	messages      uint64 // that got an id
+	messagePrefix string // of such ids, this loop's own
+
 	commands   commandClock
 	deliveries deliveryClock
 }
@@ -134,9 +144,12 @@ type loopState struct {
 // is the loop's for good.
 func (g *Gateway) LoopStarted(l *netpoll.Loop) {
 	pprof.SetGoroutineLabels(pprof.WithLabels(context.Background(), pprof.Labels("loop", strconv.Itoa(l.Index()))))
+	source := g.rand()
 	l.State = &loopState{
-		gateway: g, rand: g.rand(), rooms: make(map[string]*loopRoom), batches: make([][]rooms.Command, g.posts.Shards()),
-		shared: make(map[sharedKey]*frame.Frame), commands: make(commandClock),
+		gateway: g, rand: source, rooms: make(map[string]*loopRoom),
+		batches: make([][]rooms.Command, g.posts.Shards()), commands: make(commandClock),
+		shared:        make(map[sharedKey]*frame.Frame),
+		messagePrefix: fmt.Sprintf("%d-%x-", l.Index(), source.Uint64()>>32),
 	}
 	g.loopsMu.Lock()
 	defer g.loopsMu.Unlock()

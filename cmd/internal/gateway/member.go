@@ -55,7 +55,7 @@ func (m *member) Head(req *http1.Request) session.Verdict {
 	g := m.gateway()
 	at := endpoints[req.Path]
 	if at == nil {
-		return reject(404, "no WebSocket is served at this path; use /ws")
+		return reject(404, "no WebSocket is served at this path; use "+endpointPaths)
 	}
 	if g.draining.Load() {
 		return retryLater(m.retryAfter(), "this server is shutting down; connect again in a moment")
@@ -88,7 +88,7 @@ func (m *member) Head(req *http1.Request) session.Verdict {
 // upgrade accepts the handshake: from here on the connection has its dialect.
 func (e *endpoint) upgrade(m *member, req *http1.Request) session.Verdict {
 	protocol := e.choose(req.Headers.Tokens("Sec-WebSocket-Protocol"))
-	m.dialect = e.speak(req, protocol)
+	m.dialect = e.speak(m, req, protocol)
 	return session.Verdict{Action: session.Upgrade, Subprotocol: protocol}
 }
 
@@ -187,6 +187,22 @@ func (m *member) tokenDue() {
 	case m.expiresAt != 0:
 		m.close(wire.CloseTokenExpired, "the token has expired; renew it and come back")
 	}
+}
+
+// heardOrAsked sends a ping to a peer that has been silent since the last call; one that did not answer that is closed,
+// and the result is false.
+func (m *member) heardOrAsked() bool {
+	switch {
+	case m.heard:
+		m.heard, m.asked = false, false
+	case m.asked:
+		m.close(wire.CloseIdle, "no answer to a ping")
+		return false
+	default:
+		m.asked = true
+		m.conn.SendBytes(netpoll.Reliable, ws.AppendPing(nil, nil))
+	}
+	return true
 }
 
 // close says why and ends the connection behind it.

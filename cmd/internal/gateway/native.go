@@ -58,16 +58,9 @@ func (lecternV1) group(m *member, g *group) int {
 
 // heartbeat asks a silent peer, and closes one that stays silent.
 func (lecternV1) heartbeat(m *member) {
-	if m.heard {
-		m.heard, m.asked = false, false
-	} else if m.asked {
-		m.close(wire.CloseIdle, "no answer to a ping")
-		return
-	} else {
-		m.asked = true
-		m.conn.SendBytes(netpoll.Reliable, ws.AppendPing(nil, nil))
+	if m.heardOrAsked() {
+		m.conn.SetTimer(netpoll.TimerHeartbeat, m.gateway().cfg.PingEvery)
 	}
-	m.conn.SetTimer(netpoll.TimerHeartbeat, m.gateway().cfg.PingEvery)
 }
 
 func (lecternV1) idle(*member) {}
