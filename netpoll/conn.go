@@ -64,6 +64,9 @@ func (c *Conn) RemoteAddr() string {
 // Closing reports whether the connection is closed or about to be: it takes nothing more.
 func (c *Conn) Closing() bool { return c.flags&(flagClosed|flagClosing) != 0 }
 
+// Reason is why the connection was closed, or is about to be; ReasonNone before.
+func (c *Conn) Reason() Reason { return c.reason }
+
 // Late reports whether the connection came when the server had more to take up than Config allows: the handler should
 // tell it when to come back.
 func (c *Conn) Late() bool { return c.flags&flagLate != 0 }

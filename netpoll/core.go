@@ -141,7 +141,7 @@ func (p *Port) Started() {
 }
 
 // Opened announces a connection. The result is nil when it is refused: the driver then closes the transport itself.
-func (p *Port) Opened(t Transport) *Conn { return p.l.opened(t, nil) }
+func (p *Port) Opened(t Transport) *Conn { return p.l.opened(t, accepted) }
 
 // Data announces bytes from the peer, borrowed until the call returns.
 func (p *Port) Data(c *Conn, in []byte) {

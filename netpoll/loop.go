@@ -287,9 +287,17 @@ func (l *Loop) closeAll(reason Reason) {
 	l.end()
 }
 
-// opened takes a connection in: accepted now, moved here, or virtual (then virtual is the same as t). Only new sockets
-// have a handshake before them, and count against Config.AcceptRate.
-func (l *Loop) opened(t Transport, virtual VirtualTransport) *Conn {
+// origin is where a connection comes from.
+type origin uint8
+
+const (
+	accepted origin = iota // a new socket: it counts against Config.AcceptRate
+	moved                  // a socket that another loop accepted
+	seated                 // it has no socket, and no handshake before it
+)
+
+// opened takes a connection in.
+func (l *Loop) opened(t Transport, from origin) *Conn {
 	k := l.core
 	late, ok := k.admit()
 	if !ok {
@@ -305,20 +313,20 @@ func (l *Loop) opened(t Transport, virtual VirtualTransport) *Conn {
 		}
 		c.released = released
 	}
-	if virtual != nil {
-		virtual.Seated(c)
+	if from == seated {
+		c.Virtual().Seated(c)
 	} else {
 		l.driver.Attach(t, c)
 	}
 	l.begin()
 	c.openedAt = l.Now().UnixNano()
-	if virtual == nil && l.late(late) {
+	if from == accepted && l.late(late) {
 		c.flags |= flagLate
 	}
 	l.seat(c)
 	k.accepted.Add(1)
 	l.count.conns.Add(1)
-	if k.cfg.HandshakeTimeout > 0 && virtual == nil {
+	if k.cfg.HandshakeTimeout > 0 && from != seated {
 		c.SetTimer(TimerHandshake, k.cfg.HandshakeTimeout)
 	}
 	l.callOpened(c)
@@ -347,6 +355,7 @@ func (l *Loop) gone(c *Conn, err error) {
 	}
 	l.begin()
 	reason := l.core.reasonOf(c, err)
+	c.reason = reason
 	c.flags |= flagClosed
 	for kind := range c.timers {
 		c.StopTimer(TimerKind(kind))

@@ -26,7 +26,7 @@ type VirtualTransport interface {
 // Seat opens a connection over a virtual transport, as if it had been accepted. It counts against Config.ConnsMax and
 // Config.Admit like any other, and no timer is armed for its handshake. It returns nil when it is refused. Loop's
 // goroutine.
-func (l *Loop) Seat(t VirtualTransport) *Conn { return l.opened(t, t) }
+func (l *Loop) Seat(t VirtualTransport) *Conn { return l.opened(t, seated) }
 
 // Virtual is the transport that the connection was seated with, nil when it has a socket.
 func (c *Conn) Virtual() VirtualTransport {
@@ -158,7 +158,7 @@ func (d *gnetLoop) Adopt(socket *net.TCPConn, read []byte) error {
 // arrived opens a connection that has moved here.
 func (d *gnetLoop) arrived(gc gnet.Conn, a *adopted) gnet.Action {
 	gc.SetContext(nil)
-	c := d.port.l.opened(gc, nil)
+	c := d.port.l.opened(gc, moved)
 	if c == nil {
 		return gnet.Close
 	}

@@ -38,7 +38,8 @@ func (c ShardConfig) withDefaults() ShardConfig {
 
 // Delivery is one output on its way to the loops.
 type Delivery struct {
-	Room string
+	Room  string
+	Epoch string // the history that Seq counts in; empty for what the shard says itself
 	effect.Output
 }
 

@@ -193,7 +193,11 @@ func (s *Shard) releaseItem(item *heldItem) {
 		item.slot.saidSeq = o.Seq
 	}
 	s.stats.outputs.Add(1)
-	s.outbound = append(s.outbound, Delivery{Room: item.room, Output: o})
+	epoch := ""
+	if item.slot != nil && item.slot.room != nil {
+		epoch = item.slot.room.Epoch()
+	}
+	s.outbound = append(s.outbound, Delivery{Room: item.room, Epoch: epoch, Output: o})
 }
 
 // lostRetryMs is when a caller whose command could not be stored may come back.

@@ -271,6 +271,36 @@ func Args(dst [][]byte, data []byte) [][]byte {
 	}
 }
 
+// Member is the raw value of an object's member; nil when there is none, or when data is no object. Of several members
+// with the same name the last counts, as in JavaScript. data must come from a Decoder, and name needs no escapes.
+func Member(data []byte, name string) (value []byte) {
+	s := scanner{in: data, numbersBelow: anyNumber}
+	if !s.take('{') {
+		return nil
+	}
+	for {
+		s.space()
+		key, ok := s.str()
+		if !ok {
+			return value
+		}
+		s.space()
+		s.take(':')
+		s.space()
+		from := s.pos
+		if !s.value() {
+			return nil
+		}
+		if string(key) == name {
+			value = data[from:s.pos]
+		}
+		s.space()
+		if !s.take(',') {
+			return value
+		}
+	}
+}
+
 // Name is the event's name in the first element of Args: the text of a JSON string without escapes. ok is false for
 // anything else; names with escapes are none that anybody knows.
 func Name(arg []byte) (name []byte, ok bool) {

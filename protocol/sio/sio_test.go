@@ -197,6 +197,14 @@ func TestArgs(t *testing.T) {
 			t.Errorf("%s: %s, want %s", data, got, want)
 		}
 	}
+	for data, want := range map[string]string{
+		`{}`: "", `[]`: "", `{ "a" : {"room":"x"} , "room" : "r1" }`: `"r1"`, `{"room":1,"room":"r2"}`: `"r2"`,
+		`{"rooms":1}`: "",
+	} {
+		if got := string(Member([]byte(data), "room")); got != want {
+			t.Errorf("the room of %s is %s, want %s", data, got, want)
+		}
+	}
 	for arg, want := range map[string]string{`"a:b"`: "a:b", `"a\u0062"`: "", `1`: "", `""`: ""} {
 		if got, _ := Name([]byte(arg)); string(got) != want {
 			t.Errorf("%s: %s", arg, got)

@@ -77,13 +77,16 @@ func hasControls(s, allowed string) bool {
 }
 
 // ownEvents are the prefixes of event names that only the server may use.
-var ownEvents = [...]string{"quiz", "chat", "mod", "room", "progress", "notify"}
+var ownEvents = [...]string{
+	"quiz", "chat", "mod", "room", "progress", "notify", "session", "error",
+	"connect", "connect_error", "disconnect", "disconnecting", // Socket.IO's libraries can't bear them as events
+}
 
 // OwnEvents gives the prefixes of event names that only the server may use.
 func OwnEvents() []string { return slices.Clone(ownEvents[:]) }
 
-// ValidPublishEvent is true for [a-z0-9][a-z0-9:._-]{0,63} outside the server's own names: quiz, chat, mod, room,
-// progress and notify, alone or followed by a colon and more.
+// ValidPublishEvent is true for [a-z0-9][a-z0-9:._-]{0,63} outside the server's own names: ownEvents, alone or
+// followed by a colon and more.
 func ValidPublishEvent(name string) bool { return eventFault(name) == "" }
 
 // eventFault is the rule that the name of a published event breaks.

@@ -117,6 +117,8 @@ var validateCases = []struct {
 	{&PublishData{Event: strings.Repeat("a", 65)}, "event"},
 	{&PublishData{Event: "quiz:start"}, "event"},
 	{&PublishData{Event: "notify"}, "event"},
+	{&PublishData{Event: "session:offset"}, "event"},
+	{&PublishData{Event: "disconnect"}, "event"},
 	{&PublishData{Event: "mod:x"}, "event"},
 	{&PublishData{Event: "a", Payload: make([]byte, PublishBytesMax+1)}, "payload"},
 	{&PublishData{Event: "a", Key: long(64)}, ""},

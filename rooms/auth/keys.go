@@ -31,6 +31,7 @@ type keySet struct {
 	verify   map[string]verifyKey
 	receipts *Receipts
 	jwks     []byte
+	macKeys  [][]byte // the signer's first
 }
 
 // jwk is a public key as in RFC 7517 and RFC 7518 section 6.3.1.
@@ -94,10 +95,12 @@ func loadKeySet(ctx context.Context, store KeyStore, now time.Time) (*keySet, er
 				"that key so that a new one is made: %w", s.ID, err)
 		}
 		set.verify[s.ID] = verifyKey{public: &key.PublicKey, retiresAt: s.RetiresAt}
+		set.macKeys = append(set.macKeys, macKey(key))
 		n, e := jwkNumbers(&key.PublicKey)
 		public = append(public, jwk{Kty: "RSA", Use: "sig", Alg: algorithm, Kid: s.ID, N: n, E: e})
 		if s.RetiresAt == 0 {
 			set.signerID, set.signer, set.signedAt = s.ID, key, s.CreatedAt
+			set.macKeys[0], set.macKeys[len(set.macKeys)-1] = set.macKeys[len(set.macKeys)-1], set.macKeys[0]
 		}
 	}
 	if set.signer == nil {

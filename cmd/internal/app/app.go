@@ -199,8 +199,8 @@ func (a *App) newGateway() *gateway.Gateway {
 		Session:         session.Config{WS: ws.Config{MessageBytesMax: cfg.Messages.BytesMax}},
 		HandOffQueueMax: 1024,
 	}, gateway.Options{
-		Tokens: a.issuer, Quizzes: quizzes{a.store}, PINs: a.pins, Rand: newRand, Now: time.Now, Clock: a.clock,
-		Logger: a.log, SignReceipt: a.issuer.SignReceipt,
+		Tokens: a.issuer, Seals: a.issuer, Quizzes: quizzes{a.store}, PINs: a.pins, Rand: newRand, Now: time.Now,
+		Clock: a.clock, Logger: a.log, SignReceipt: a.issuer.SignReceipt,
 	})
 }
 
@@ -213,6 +213,8 @@ func (a *App) startNet(ctx context.Context) error {
 	})
 	mux := http.NewServeMux()
 	a.api.Register(mux)
+	mux.Handle("/socket.io/", a.gateway.Engine())
+	mux.Handle("/socket.io", a.gateway.Engine())
 	mux.Handle("/", web.Handler(web.Options{}))
 	a.http = &http.Server{
 		Handler: mux, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: 2 * time.Minute,

@@ -116,7 +116,7 @@ func (v *Server) handshake(w http.ResponseWriter, r *http.Request) {
 	}
 	s := &Session{
 		srv: v, sid: newSID(), loop: loop, state: eio.NewPolling(),
-		Handshake: Handshake{Authorization: r.Header.Get("Authorization"), Query: r.URL.RawQuery},
+		Handshake: Handshake{Authorization: r.Header.Get("Authorization")},
 	}
 	q := newPoll()
 	s.poller = &poller{session: s, addr: address(r.RemoteAddr)}
@@ -167,11 +167,18 @@ func (v *Server) get(w http.ResponseWriter, r *http.Request, s *Session) {
 	s.polls.Add(-1)
 }
 
+// writeTimeout is how long a client may take to read an answer.
+const writeTimeout = 30 * time.Second
+
 // wait answers a GET when there is something to say. A GET that is given up ends the session: what it was given may be
 // lost.
 func (v *Server) wait(w http.ResponseWriter, r *http.Request, s *Session, q *poll) {
+	deadlines := http.NewResponseController(w)
+	_ = deadlines.SetReadDeadline(time.Time{}) // a GET may wait for a whole PingInterval
+	_ = deadlines.SetWriteDeadline(time.Time{})
 	select {
 	case result := <-q.result:
+		_ = deadlines.SetWriteDeadline(time.Now().Add(writeTimeout))
 		if result.refusal == eio.Forbidden {
 			v.unavailable(w)
 		} else if result.refusal != eio.Accepted {

@@ -3,6 +3,7 @@ package engineio
 import (
 	crand "crypto/rand"
 	"encoding/base64"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -39,8 +40,7 @@ type Program interface {
 
 // Handshake is what of the first request a program may want to know.
 type Handshake struct {
-	Authorization string // header
-	Query         string // undecoded
+	Authorization string // the header
 }
 
 // Server has the sessions of one path.
@@ -168,7 +168,7 @@ func (v *Server) Head(c *netpoll.Conn, req *http1.Request) Judgement {
 	if r.SID == "" {
 		s := &Session{
 			srv: v, conn: c, sid: newSID(),
-			Handshake: Handshake{Authorization: req.Headers.Get("Authorization"), Query: req.Query},
+			Handshake: Handshake{Authorization: strings.Clone(req.Headers.Get("Authorization"))}, // not a part of the head
 		}
 		s.onWebSocket.Store(true)
 		return Judgement{Verdict: upgrade, Session: s}

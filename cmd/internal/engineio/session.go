@@ -115,6 +115,15 @@ func (s *Session) End(why eio.Reason) {
 	}
 }
 
+// Leave ends the session by the server's will: code and words go into the close frame, for those who can read one, and
+// reason into netpoll's books.
+func (s *Session) Leave(code uint16, words string, reason netpoll.Reason) {
+	if s.state.End(eio.ForcedClose) == eio.End {
+		s.conn.SendBytes(netpoll.Reliable, ws.AppendClose(nil, code, words)) // long-polling makes a close packet of it
+		s.conn.Close(reason)
+	}
+}
+
 // finish says goodbye and closes the connection.
 func (s *Session) finish() {
 	why := s.state.Reason()

@@ -5,6 +5,7 @@ import (
 
 	"lectern/netpoll/frame"
 	"lectern/protocol/http1"
+	"lectern/protocol/session"
 	"lectern/protocol/stomp"
 	"lectern/protocol/wire"
 	"lectern/rooms"
@@ -57,6 +58,8 @@ type endpoint struct {
 	// speak makes the dialect of a connection; subprotocol is empty where none was offered that we know. The handshake
 	// may still fail, and farewell may be all that is asked of the dialect.
 	speak func(m *member, req *http1.Request, subprotocol string) dialect
+	// judge, where it is set, judges handshakes instead of member.Head and the two above.
+	judge func(m *member, req *http1.Request) session.Verdict
 }
 
 // endpoints by path. Read only.
@@ -65,11 +68,13 @@ var endpoints = map[string]*endpoint{
 		subprotocols: []string{subprotocol}, zips: true,
 		speak: func(*member, *http1.Request, string) dialect { return lecternV1{} },
 	},
-	"/stomp": {subprotocols: stomp.Subprotocols, speak: speakStomp},
+	"/stomp":      {subprotocols: stomp.Subprotocols, speak: speakStomp},
+	"/socket.io/": {judge: judgeEngine},
+	"/socket.io":  {judge: judgeEngine},
 }
 
 // endpointPaths is what people are told who ask for another.
-const endpointPaths = "/ws or /stomp"
+const endpointPaths = "/ws, /stomp or /socket.io/"
 
 // choose is the first subprotocol on the client's list that is served here; empty if there is none.
 func (e *endpoint) choose(offered []string) string {
@@ -94,6 +99,12 @@ const (
 	variantZipped
 	// variantStomp is STOMP: what members get depends on their subscriptions' ids.
 	variantStomp
+	// variantSocket is Socket.IO in JSON, for a connection that is in one room.
+	variantSocket
+	// variantSocketPacked is the same in MessagePack.
+	variantSocketPacked
+	// variantSocketAsked is Socket.IO for a connection that is in several rooms, whose offsets are its own, or in none.
+	variantSocketAsked
 	variantCount
 )
 
@@ -111,6 +122,10 @@ var variants = [variantCount]variantSpec{
 	variantText:   {name: "lectern.v1", encode: (*group).encodeText},
 	variantZipped: {name: "lectern.v1+deflate", encode: (*group).encodeZipped},
 	variantStomp:  {name: "stomp", apart: true},
+
+	variantSocket:       {name: "socket.io", encode: (*group).encodeSocket, apart: true},
+	variantSocketPacked: {name: "socket.io+msgpack", encode: (*group).encodeSocketPacked, apart: true},
+	variantSocketAsked:  {name: "socket.io+rooms", apart: true},
 }
 
 // variantCounts counts the connections of each variant, so that an encoding that nobody wants is not made. A

@@ -81,7 +81,7 @@ func (d *delivery) place(i int, open map[string]int32) {
 			return
 		}
 	}
-	g := group{room: it.Room, audience: it.Audience, class: netpoll.Class(it.Class), except: it.Except}
+	g := group{room: it.Room, epoch: it.Epoch, audience: it.Audience, class: netpoll.Class(it.Class), except: it.Except}
 	if it.Class == wire.ClassState {
 		g.key = stateKey(it)
 	}
@@ -186,6 +186,8 @@ func closeReason(code wire.CloseCode) string {
 type loopRoom struct {
 	members []*member
 	staff   []*member
+	epoch   string // where its members are in the room's history: the last event that they were sent
+	seq     uint64
 }
 
 func (ls *loopState) join(m *member, room string, role wire.Role) {
@@ -260,6 +262,9 @@ func (r *loopRoom) empty() bool { return len(r.members) == 0 }
 // write queues a group for the members it is for, and says how many events that made. Nothing is written, and so nobody
 // leaves the list, before the turn ends.
 func (r *loopRoom) write(g *group) (delivered int) {
+	if g.lastSeq > r.seq || g.epoch != r.epoch && g.lastSeq > 0 {
+		r.epoch, r.seq = g.epoch, g.lastSeq
+	}
 	list := r.members
 	if g.audience == effect.ToStaff {
 		list = r.staff

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"lectern/cmd/internal/engineio"
 	"lectern/cmd/internal/handoff"
 	"lectern/netpoll"
 	"lectern/netpoll/frame"
@@ -43,6 +44,12 @@ type Tokens interface {
 	IssueAccess(now time.Time, c auth.Claims) (token string, expiresAt time.Time, err error)
 }
 
+// Seals authenticates what clients keep for the server. Any goroutine.
+type Seals interface {
+	MAC(purpose string, data []byte) [32]byte
+	CheckMAC(purpose string, data, mac []byte) bool
+}
+
 // Posts is the way to the shards; rooms.Router implements it.
 type Posts interface {
 	Shards() int
@@ -71,6 +78,8 @@ type Gateway struct {
 	work    chan func() // for what may block: signing, reading quizzes
 
 	handOff  *handoff.Listener
+	engine   *engineio.Server
+	seals    Seals
 	bridge   bridge
 	sealer   *sealer
 	loopsMu  sync.Mutex                      // guards changes of loops
@@ -93,6 +102,7 @@ type Options struct {
 	Now     func() time.Time
 	Clock   func() int64 // what the shards go by, Unix milliseconds; members set their clocks by it
 	Logger  *slog.Logger
+	Seals   Seals // nil: Socket.IO clients can't come back to the same state
 	// SignReceipt signs a receipt: no I/O, any goroutine. Nil: the rooms make receipts that need no signature.
 	SignReceipt func(*wire.ReceiptClaims) (string, error)
 }
@@ -109,6 +119,8 @@ func New(cfg Config, o Options) *Gateway {
 	g.stompLimits = stomp.DefaultLimits
 	g.bridge.waiting = make(map[uint64]chan<- bridgeReply)
 	g.loops.Store(new([]*netpoll.Loop))
+	g.seals = o.Seals
+	g.engine = g.newEngine()
 	return g
 }
 
@@ -128,6 +140,8 @@ type loopState struct {
 	out     []byte            // what the session machine writes
 	text    []byte            // one message as JSON
 	framed  []byte            // one message as a frame
+
+	switched bool // the connection that is being fed is to give its socket to a long-polling session, once it is fed
 
 	shared     map[sharedKey]*frame.Frame // of the delivery that is being written
 	lastShared sharedKey
@@ -175,8 +189,16 @@ func (g *Gateway) Data(c *netpoll.Conn, in []byte) {
 	m.heard = true
 	out, result := m.session.Feed(in, m, ls.out[:0])
 	ls.out = keep(m.Flush(out))
+	if ls.switched {
+		ls.switched = false
+		c = g.takeOver(m)
+	}
 	switch result.Action {
 	case session.HandOff:
+		if to, ok := m.dialect.(moving); ok {
+			to.move(g, c, result.Raw)
+			return
+		}
 		g.toHTTP(c, result.Raw)
 	case session.Close:
 		reason := netpoll.ReasonDone
@@ -279,6 +301,8 @@ func (g *Gateway) Task(l *netpoll.Loop, task any) {
 		t.run(l)
 	case written:
 		g.measure(t)
+	case engineio.Task:
+		t.Run(l)
 	case walk:
 		l.Each(func(c *netpoll.Conn) {
 			if m, ok := c.State.(*member); ok {

@@ -15,6 +15,8 @@ import (
 // group is a run of events that the same members get: encoded once per variant. After seal it is immutable.
 type group struct {
 	room     string
+	epoch    string
+	lastSeq  uint64 // of the events; 0: none can be resumed
 	audience effect.Audience
 	class    netpoll.Class
 	key      uint64 // conflation, for ClassState
@@ -47,6 +49,9 @@ func (g *group) add(it *rooms.Delivery, apart bool) {
 		g.text = append(g.text, ',')
 	}
 	g.events++
+	if it.Seq > 0 {
+		g.lastSeq = it.Seq
+	}
 	var dataAt int
 	g.text, dataAt = native.AppendEventAt(g.text, it.Name, it.Room, it.Seq, it.TS, it.Data)
 	if apart {

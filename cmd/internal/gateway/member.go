@@ -57,6 +57,9 @@ func (m *member) Head(req *http1.Request) session.Verdict {
 	if at == nil {
 		return reject(404, "no WebSocket is served at this path; use "+endpointPaths)
 	}
+	if at.judge != nil {
+		return at.judge(m, req)
+	}
 	if g.draining.Load() {
 		return retryLater(m.retryAfter(), "this server is shutting down; connect again in a moment")
 	}
