@@ -2,10 +2,10 @@
 # Everything that CI runs, in order of how soon a fault shows. It installs what is missing, says what, and fails at the
 # end when any step failed.
 #
-# Installed where missing: gcc (for -race), Node with npm, Chromium and PostgreSQL from Debian's packages; gofumpt and
-# golangci-lint by Go; typescript, playwright-core and jose by npm; promtool, taken out of Debian's package prometheus.
+# Installed where missing: gcc (for -race), Node with npm, Chromium, PostgreSQL and Redis from Debian's packages; gofumpt
+# and golangci-lint by Go; typescript, playwright-core and jose by npm; promtool, taken out of Debian's package prometheus.
 # All but Debian's packages go to a cache folder outside the tree.
-# Tests that need PostgreSQL start private instances on free ports, as a user who is not root.
+# Tests that need PostgreSQL or Redis start private instances on free ports, PostgreSQL as a user who is not root.
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 tools() {
@@ -14,6 +14,7 @@ tools() {
     node_tools
     browser >/dev/null
     postgres_programs
+    apt_install redis-server redis-server
     gofumpt >/dev/null
     golangci >/dev/null
     prometheus_tool

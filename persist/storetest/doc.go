@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"lectern/persist"
+	"lectern/rooms/auth"
 )
 
 // Factory opens a new, empty store for one test and closes it with t.Cleanup. reopen closes the store and opens the
@@ -40,6 +41,34 @@ func Run(t *testing.T, open Factory) {
 		{"QuizOwners", testQuizOwners},
 		{"Keys", testKeys},
 		{"FirstKeyOnce", testFirstKeyOnce},
+		{"Cancelled", testCancelled},
+		{"Closed", testClosed},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			store, _ := open(t)
+			c.test(t, t.Context(), store)
+		})
+	}
+	RunRefresh(t, func(t *testing.T) auth.RefreshStore {
+		store, _ := open(t)
+		return store
+	})
+	t.Run("ReopenKeepsEverything", func(t *testing.T) {
+		store, reopen := open(t)
+		if reopen == nil {
+			t.Skip("this backend keeps nothing")
+		}
+		testReopen(t, t.Context(), store, reopen)
+	})
+}
+
+// RunRefresh runs the part of the suite that an auth.RefreshStore of its own must pass, each test on an empty one.
+func RunRefresh(t *testing.T, open func(t *testing.T) auth.RefreshStore) {
+	t.Helper()
+	for _, c := range []struct {
+		name string
+		test func(*testing.T, context.Context, auth.RefreshStore)
+	}{
 		{"RefreshRotation", testRefreshRotation},
 		{"RefreshReuse", testRefreshReuse},
 		{"RefreshExpiry", testRefreshExpiry},
@@ -49,19 +78,7 @@ func Run(t *testing.T, open Factory) {
 		{"RefreshRetryRefused", testRefreshRetryRefused},
 		{"RefreshRetryRace", testRefreshRetryRace},
 		{"RefreshPurge", testRefreshPurge},
-		{"Cancelled", testCancelled},
-		{"Closed", testClosed},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			store, _ := open(t)
-			c.test(t, t.Context(), store)
-		})
+		t.Run(c.name, func(t *testing.T) { c.test(t, t.Context(), open(t)) })
 	}
-	t.Run("ReopenKeepsEverything", func(t *testing.T) {
-		store, reopen := open(t)
-		if reopen == nil {
-			t.Skip("this backend keeps nothing")
-		}
-		testReopen(t, t.Context(), store, reopen)
-	})
 }

@@ -74,7 +74,7 @@ func testFirstKeyOnce(t *testing.T, ctx context.Context, s persist.Store) {
 
 func hash(b byte) auth.RefreshHash { return auth.RefreshHash{0: b, 31: 255} }
 
-func newFamily(t *testing.T, ctx context.Context, s persist.Store, id string, first byte) auth.Family {
+func newFamily(t *testing.T, ctx context.Context, s auth.RefreshStore, id string, first byte) auth.Family {
 	t.Helper()
 	f := auth.Family{
 		ID: id, Subject: "u-" + id, Name: "Ada é", Role: wire.RoleHost, Room: "r1", CreatedAt: 10, ExpiresAt: 1000,
@@ -84,20 +84,20 @@ func newFamily(t *testing.T, ctx context.Context, s persist.Store, id string, fi
 }
 
 // rotate lets no retries in.
-func rotate(ctx context.Context, s persist.Store, old, next auth.RefreshHash, at, expiresAt int64) (
+func rotate(ctx context.Context, s auth.RefreshStore, old, next auth.RefreshHash, at, expiresAt int64) (
 	auth.Family, error,
 ) {
 	return s.RotateRefresh(ctx, auth.Rotation{Old: old, Next: next, At: at, ExpiresAt: expiresAt, RetrySince: at})
 }
 
 // retry lets in retries of tokens that were spent less than 60 ms before.
-func retry(ctx context.Context, s persist.Store, old, next byte, at int64) (auth.Family, error) {
+func retry(ctx context.Context, s auth.RefreshStore, old, next byte, at int64) (auth.Family, error) {
 	return s.RotateRefresh(ctx, auth.Rotation{
 		Old: hash(old), Next: hash(next), At: at, ExpiresAt: at + 1000, RetrySince: at - 60,
 	})
 }
 
-func testRefreshRotation(t *testing.T, ctx context.Context, s persist.Store) {
+func testRefreshRotation(t *testing.T, ctx context.Context, s auth.RefreshStore) {
 	want := newFamily(t, ctx, s, "f", 1)
 	newFamily(t, ctx, s, "other", 100)
 	if s.CreateFamily(ctx, want, hash(200)) == nil || s.CreateFamily(ctx, auth.Family{ID: "g"}, hash(1)) == nil {
@@ -115,7 +115,7 @@ func testRefreshRotation(t *testing.T, ctx context.Context, s persist.Store) {
 	wantErr(t, err, auth.ErrRefreshUnknown)
 }
 
-func testRefreshReuse(t *testing.T, ctx context.Context, s persist.Store) {
+func testRefreshReuse(t *testing.T, ctx context.Context, s auth.RefreshStore) {
 	newFamily(t, ctx, s, "f", 1)
 	newFamily(t, ctx, s, "other", 100)
 	_, err := rotate(ctx, s, hash(1), hash(2), 20, 2000)
@@ -143,7 +143,7 @@ func testRefreshReuse(t *testing.T, ctx context.Context, s persist.Store) {
 	wantRevoked(t, ctx, s, 5001)
 }
 
-func wantRevoked(t *testing.T, ctx context.Context, s persist.Store, since int64, want ...auth.Revocation) {
+func wantRevoked(t *testing.T, ctx context.Context, s auth.RefreshStore, since int64, want ...auth.Revocation) {
 	t.Helper()
 	got, err := s.RevokedFamilies(ctx, since)
 	must(t, err)
@@ -152,7 +152,7 @@ func wantRevoked(t *testing.T, ctx context.Context, s persist.Store, since int64
 	}
 }
 
-func testRefreshExpiry(t *testing.T, ctx context.Context, s persist.Store) {
+func testRefreshExpiry(t *testing.T, ctx context.Context, s auth.RefreshStore) {
 	newFamily(t, ctx, s, "f", 1)
 	f, err := rotate(ctx, s, hash(1), hash(2), 1000, 2000)
 	wantErr(t, err, auth.ErrRefreshExpired)
@@ -163,7 +163,7 @@ func testRefreshExpiry(t *testing.T, ctx context.Context, s persist.Store) {
 	must(t, err)
 }
 
-func testRefreshRevoke(t *testing.T, ctx context.Context, s persist.Store) {
+func testRefreshRevoke(t *testing.T, ctx context.Context, s auth.RefreshStore) {
 	newFamily(t, ctx, s, "f", 1)
 	_, err := rotate(ctx, s, hash(1), hash(2), 20, 2000)
 	must(t, err)
@@ -181,7 +181,7 @@ func testRefreshRevoke(t *testing.T, ctx context.Context, s persist.Store) {
 }
 
 // testRefreshRace: of many uses of one token at once exactly one is served; then the family is revoked.
-func testRefreshRace(t *testing.T, ctx context.Context, s persist.Store) {
+func testRefreshRace(t *testing.T, ctx context.Context, s auth.RefreshStore) {
 	newFamily(t, ctx, s, "f", 1)
 	var wg sync.WaitGroup
 	var served, reused, revoked atomic.Int32
@@ -207,7 +207,7 @@ func testRefreshRace(t *testing.T, ctx context.Context, s persist.Store) {
 }
 
 // testRefreshRetry: a token whose successor has not been used gets another one for a while.
-func testRefreshRetry(t *testing.T, ctx context.Context, s persist.Store) {
+func testRefreshRetry(t *testing.T, ctx context.Context, s auth.RefreshStore) {
 	want := newFamily(t, ctx, s, "f", 1)
 	for _, step := range []struct {
 		old, next byte
@@ -233,7 +233,7 @@ func testRefreshRetry(t *testing.T, ctx context.Context, s persist.Store) {
 }
 
 // testRefreshRetryRefused: what is no retry revokes the family, and a retry does not outlive it.
-func testRefreshRetryRefused(t *testing.T, ctx context.Context, s persist.Store) {
+func testRefreshRetryRefused(t *testing.T, ctx context.Context, s auth.RefreshStore) {
 	family := func(id string, first byte) {
 		newFamily(t, ctx, s, id, first)
 		_, err := retry(ctx, s, first, first+1, 100)
@@ -276,7 +276,7 @@ func testRefreshRetryRefused(t *testing.T, ctx context.Context, s persist.Store)
 }
 
 // testRefreshRetryRace: retries at once are all served, and one of their tokens is good.
-func testRefreshRetryRace(t *testing.T, ctx context.Context, s persist.Store) {
+func testRefreshRetryRace(t *testing.T, ctx context.Context, s auth.RefreshStore) {
 	newFamily(t, ctx, s, "f", 1)
 	var wg sync.WaitGroup
 	for i := range byte(12) {
@@ -305,7 +305,7 @@ func testRefreshRetryRace(t *testing.T, ctx context.Context, s persist.Store) {
 	}
 }
 
-func testRefreshPurge(t *testing.T, ctx context.Context, s persist.Store) {
+func testRefreshPurge(t *testing.T, ctx context.Context, s auth.RefreshStore) {
 	newFamily(t, ctx, s, "old", 1)
 	newFamily(t, ctx, s, "new", 50)
 	_, err := rotate(ctx, s, hash(50), hash(51), 20, 5000)

@@ -22,7 +22,7 @@ type Limiter struct {
 // NewLimiter makes a Limiter that keeps at most keysMax keys (at least 1).
 func NewLimiter(l Limit, keysMax int) *Limiter {
 	return &Limiter{
-		intervalUS: l.intervalUS(), burst: l.burst(),
+		intervalUS: l.IntervalUS(), burst: l.BurstActs(),
 		keysMax: max(keysMax, 1), index: make(map[string]int32),
 	}
 }

@@ -22,17 +22,17 @@ type Limit struct {
 // Unlimited is true for a Limit that refuses nothing.
 func (l Limit) Unlimited() bool { return l.Count <= 0 || l.Per <= 0 }
 
-// burst is the greatest number of acts at once.
-func (l Limit) burst() int64 {
+// BurstActs is the greatest number of acts at once.
+func (l Limit) BurstActs() int64 {
 	if l.Burst > 0 {
 		return int64(l.Burst)
 	}
 	return int64(l.Count)
 }
 
-// intervalUS is the time that one act takes to come back, in microseconds, rounded up so that the limit is never
-// exceeded.
-func (l Limit) intervalUS() int64 {
+// IntervalUS is the time that one act takes to come back, in microseconds, rounded up so that the limit is never
+// exceeded; zero for an unlimited one.
+func (l Limit) IntervalUS() int64 {
 	if l.Unlimited() {
 		return 0
 	}
@@ -76,7 +76,7 @@ func NewBucket(l Limit) Bucket {
 	if l.Unlimited() {
 		return Bucket{}
 	}
-	return Bucket{intervalUS: l.intervalUS(), burst: l.burst()}
+	return Bucket{intervalUS: l.IntervalUS(), burst: l.BurstActs()}
 }
 
 // Take takes n acts at now (Unix milliseconds). Refused, it takes nothing and says in how many milliseconds the same n

@@ -76,7 +76,7 @@ func TestBucketNeverGrantsTooMuch(t *testing.T) {
 			if retry <= 0 {
 				rt.Fatal("refused without a time to wait")
 			}
-			if int64(n) <= l.burst() {
+			if int64(n) <= l.BurstActs() {
 				trial := b
 				if ok, _ := trial.Take(now+retry, n); !ok {
 					rt.Fatalf("still refused after %d ms", retry)
@@ -92,7 +92,7 @@ func TestBucketNeverGrantsTooMuch(t *testing.T) {
 			for _, g := range grants[i:] {
 				sum += g.n
 				windowUS := (g.at - grants[i].at) * 1000
-				if limit := l.burst()*l.intervalUS() + windowUS; sum*l.intervalUS() > limit {
+				if limit := l.BurstActs()*l.IntervalUS() + windowUS; sum*l.IntervalUS() > limit {
 					rt.Fatalf("%d granted in %d µs with %+v", sum, windowUS, l)
 				}
 			}

@@ -138,6 +138,7 @@ var dependencyHomes = map[string][]string{
 	"golang.org/x/sys":                        {"netpoll", "bench", "persist/sqlite", "cmd"},
 	"modernc.org/sqlite":                      {"persist/sqlite"},
 	"github.com/jackc/pgx":                    {"persist/pg"},
+	"github.com/redis/rueidis":                {"persist/redis"},
 	"github.com/pressly/goose":                {"persist/sqlite", "persist/pg"},
 	"github.com/golang-jwt/jwt":               {"rooms/auth"},
 	"github.com/prometheus/client_golang":     {"cmd/internal/ops"},
