@@ -182,11 +182,33 @@ func (r *Room) query(env effect.Env, cmd *Command, from effect.Caller, out *effe
 			return
 		}
 		out.Reply(from, &Results{Title: r.quiz.Title(), Table: r.quiz.Results()})
+	case *TextsQuery:
+		if err := r.mayRead(env.Now, from); err != nil {
+			out.Refuse(from, err)
+			return
+		}
+		staff, host := from.Role >= wire.RoleModerator, from.Role >= wire.RoleHost
+		out.Reply(from, r.texts(staff, host, body.IDs))
 	case *ReceiptQuery:
 		out.Reply(from, r.quiz.CheckReceipt(body.Claims))
 	default:
 		out.Refuse(from, wire.NewError(wire.CodeUnknownOp, "this is not a question for a room"))
 	}
+}
+
+// mayRead says why a caller without a connection of its own may not read the room, or nil. Staff may; anybody else must
+// be here at the moment.
+func (r *Room) mayRead(now int64, from effect.Caller) *wire.Error {
+	if r.mod.Banned(from.User, now) {
+		return wire.NewError(wire.CodeBanned, "the host has removed you from this room")
+	}
+	if from.Role >= wire.RoleModerator {
+		return nil
+	}
+	if _, here := r.members.Member(from.User); !here {
+		return wire.NewError(wire.CodeNotMember, "join the room to search in it")
+	}
+	return nil
 }
 
 // close ends the room's life: nobody can join it again, and its PIN is free. The shard calls it for a game that is over

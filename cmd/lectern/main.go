@@ -55,7 +55,7 @@ func newRoot() *cobra.Command {
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.AddCommand(serveCommand(), benchCommand(), quizCommand(), tokenCommand(), replayCommand(), receiptCommand(),
-		migrateCommand(), doctorCommand(), conformanceCommand())
+		searchCommand(), migrateCommand(), doctorCommand(), conformanceCommand())
 	for _, c := range root.Commands() {
 		faultsAreUsage(c)
 	}

@@ -87,11 +87,6 @@ func NewIssuer(ctx context.Context, now time.Time, keys KeyStore, refresh Refres
 	} else {
 		i.set.Store(set)
 	}
-	if i.Receipts().Current() == "" {
-		if err := errors.Join(i.addReceiptKey(ctx, now), i.ReloadKeys(ctx, now)); err != nil {
-			return nil, err
-		}
-	}
 	if err := i.ReloadRevocations(ctx, now); err != nil {
 		return nil, err
 	}

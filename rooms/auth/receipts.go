@@ -204,6 +204,18 @@ func newStoredReceiptKey(now time.Time, rand io.Reader) (StoredKey, error) {
 	}, nil
 }
 
+// MakeReceiptKey makes the first key for receipts, if there is none yet. It blocks on the store. NewIssuer does not do
+// so, because tools that issue tokens may open the store for reading only.
+func (i *Issuer) MakeReceiptKey(ctx context.Context, now time.Time) error {
+	if i.Receipts().Current() != "" {
+		return nil
+	}
+	if err := i.addReceiptKey(ctx, now); err != nil {
+		return err
+	}
+	return i.ReloadKeys(ctx, now)
+}
+
 // addReceiptKey makes the key that signs receipts from now on. The others stay: old receipts are signed with them.
 func (i *Issuer) addReceiptKey(ctx context.Context, now time.Time) error {
 	i.randMu.Lock()

@@ -22,6 +22,15 @@ func someClaims(key string) *wire.ReceiptClaims {
 	}
 }
 
+// withReceipts gives an issuer its first receipt key.
+func withReceipts(t testing.TB, i *auth.Issuer) *auth.Issuer {
+	t.Helper()
+	if err := i.MakeReceiptKey(t.Context(), start); err != nil {
+		t.Fatal(err)
+	}
+	return i
+}
+
 // TestReceiptsNeverChange holds the form of receipts: what was given out must be given out again after any update.
 func TestReceiptsNeverChange(t *testing.T) {
 	t.Parallel()
@@ -30,6 +39,7 @@ func TestReceiptsNeverChange(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	withReceipts(t, i)
 	const kid = "9ZP03Nu8GrXPAUkbKNxHOKBzxPX83SShgFkRNK-f2lw"
 	const want = "eyJhbGciOiJFZERTQSIsInR5cCI6InJlY2VpcHQrand0Iiwia2lkIjoiOVpQMDNOdThHclhQQVVrYktOeEhPS0J6eF" +
 		"BYODNTU2hnRmtSTkstZjJsdyJ9." +
@@ -54,7 +64,7 @@ func (zeros) Read(b []byte) (int, error) { clear(b); return len(b), nil }
 func TestReceiptsOutliveRotationAndRestart(t *testing.T) {
 	t.Parallel()
 	store := mem.New(nil)
-	i := issuer(t, store, auth.Config{})
+	i := withReceipts(t, issuer(t, store, auth.Config{}))
 	claims := someClaims(i.Receipts().Current())
 	first, err := i.SignReceipt(claims)
 	if err != nil {
@@ -97,12 +107,12 @@ func TestReceiptsOutliveRotationAndRestart(t *testing.T) {
 func TestReceiptFaults(t *testing.T) {
 	t.Parallel()
 	store := mem.New(nil)
-	i := issuer(t, store, auth.Config{})
+	i := withReceipts(t, issuer(t, store, auth.Config{}))
 	good, err := i.SignReceipt(someClaims(i.Receipts().Current()))
 	if err != nil {
 		t.Fatal(err)
 	}
-	stranger := issuer(t, mem.New(nil), auth.Config{})
+	stranger := withReceipts(t, issuer(t, mem.New(nil), auth.Config{}))
 	foreign, err := stranger.SignReceipt(someClaims(stranger.Receipts().Current()))
 	if err != nil {
 		t.Fatal(err)
@@ -157,7 +167,7 @@ func head64(head string) string { return base64.RawURLEncoding.EncodeToString([]
 // TestReceiptKeysAreInTheKeySet: whoever has the key set can verify a receipt without us.
 func TestReceiptKeysAreInTheKeySet(t *testing.T) {
 	t.Parallel()
-	i := issuer(t, mem.New(nil), auth.Config{})
+	i := withReceipts(t, issuer(t, mem.New(nil), auth.Config{}))
 	receipt, err := i.SignReceipt(someClaims(i.Receipts().Current()))
 	if err != nil {
 		t.Fatal(err)
@@ -190,6 +200,7 @@ func BenchmarkSignReceipt(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
+	withReceipts(b, i)
 	claims := someClaims(i.Receipts().Current())
 	b.ReportAllocs()
 	for b.Loop() {
@@ -205,6 +216,7 @@ func FuzzOpenReceipt(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
+	withReceipts(f, i)
 	good, err := i.SignReceipt(someClaims(i.Receipts().Current()))
 	if err != nil {
 		f.Fatal(err)

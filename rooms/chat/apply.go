@@ -215,3 +215,13 @@ func (msg *message) view() wire.ChatMessage {
 	}
 	return v
 }
+
+// TextOf is how a message reads now. known is false for one that the room keeps no more; an unknown one may have been
+// deleted before it was forgotten.
+func (m *Machine) TextOf(id string) (text string, known, deleted bool) {
+	msg := m.byID[id]
+	if msg == nil {
+		return "", false, false
+	}
+	return msg.text, !msg.deleted, msg.deleted
+}

@@ -2,6 +2,7 @@ package quiz
 
 import (
 	"strconv"
+	"strings"
 
 	"lectern/protocol/wire"
 	"lectern/rooms/effect"
@@ -101,4 +102,18 @@ func (m *Machine) Me(user string) *wire.QuizMe {
 		me.Rank = &m.board.ranks[i]
 	}
 	return me
+}
+
+// QuestionText is the text and the options of a question, a line each, and whether participants have seen it. Empty for
+// a number that is none.
+func (m *Machine) QuestionText(number int) (text string, asked bool) {
+	if number < 1 || number > len(m.questions) {
+		return "", false
+	}
+	q := &m.questions[number-1]
+	lines := []string{q.spec.Text}
+	for _, o := range q.spec.Options {
+		lines = append(lines, o.Text)
+	}
+	return strings.Join(lines, "\n"), number <= m.current+1
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"lectern/persist"
+	"lectern/persist/search"
 	"lectern/protocol/wire"
 	"lectern/rooms"
 	"lectern/rooms/auth"
@@ -39,6 +40,7 @@ type Options struct {
 	PINs        *rooms.Directory
 	RoomsConfig *rooms.Config
 	Journal     rooms.Journal
+	Search      *search.Indexer // nil: no search
 	Dev         bool
 	URL         string // base URL for links; empty: from the request
 	Logger      *slog.Logger
@@ -120,7 +122,7 @@ func codeOf(status int) wire.Code {
 
 var statusOf = map[wire.Code]int{
 	wire.CodeAuthRequired: 401, wire.CodeInvalidToken: 401, wire.CodeTokenExpired: 401,
-	wire.CodeForbidden: 403, wire.CodeBanned: 403, wire.CodeRoomLocked: 403,
+	wire.CodeForbidden: 403, wire.CodeNotMember: 403, wire.CodeBanned: 403, wire.CodeRoomLocked: 403,
 	wire.CodeUnknownRoom: 404, wire.CodeUnknownQuiz: 404,
 	wire.CodeNameTaken: 409, wire.CodeWrongState: 409, wire.CodeRoomFull: 409,
 	wire.CodeTooLarge: 413, wire.CodeRateLimited: 429, wire.CodeInternal: 500, wire.CodeUnavailable: 503,
@@ -163,6 +165,7 @@ func (a *API) Register(mux *http.ServeMux) {
 	a.registerQuizzes(h)
 	a.registerSessions(h)
 	a.registerReceipts(h)
+	a.registerSearch(h)
 }
 
 // noStore keeps answers that hold tokens and keys out of caches.

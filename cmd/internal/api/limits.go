@@ -19,10 +19,12 @@ type limits struct {
 	wrong *quota.Limiter
 
 	receipts *quota.Limiter
+	searches *quota.Limiter // by user
 }
 
 func newLimits(joinsPerMinute, wrongPerMinute int) *limits {
 	return &limits{
+		searches: quota.NewLimiter(quota.Limit{Count: searchesPerMinute, Per: time.Minute}, addressesMax),
 		receipts: quota.NewLimiter(quota.Limit{Count: receiptsPerMinute, Per: time.Minute}, addressesMax),
 		joins:    quota.NewLimiter(quota.Limit{Count: joinsPerMinute, Per: time.Minute}, addressesMax),
 		wrong:    quota.NewLimiter(quota.Limit{Count: wrongPerMinute, Per: time.Minute}, addressesMax),

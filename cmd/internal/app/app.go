@@ -30,6 +30,7 @@ import (
 	"lectern/cmd/internal/web"
 	"lectern/netpoll"
 	"lectern/persist"
+	"lectern/persist/search"
 	"lectern/protocol/native"
 	"lectern/protocol/session"
 	"lectern/protocol/wire"
@@ -43,6 +44,7 @@ import (
 
 // App is a running server. Start makes one; Stop ends it.
 type App struct {
+	// The parts, in the order in which they start.
 	cfg     *config.Config
 	log     *slog.Logger
 	clock   func() int64 // of the rooms
@@ -58,10 +60,13 @@ type App struct {
 	http    *http.Server
 	api     *api.API
 	admin   *ops.Server
+	indexer *search.Indexer // nil: the index can't be used
 
+	// What stops them.
 	roomsCfg    *rooms.Config
 	stopRooms   context.CancelFunc
 	stopLoader  context.CancelFunc
+	stopSearch  context.CancelFunc
 	stopWork    chan struct{}
 	roomsDone   chan struct{}
 	journalDone chan struct{}
@@ -122,11 +127,15 @@ func (a *App) startRooms(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := a.issuer.MakeReceiptKey(ctx, time.Now()); err != nil {
+		return err
+	}
 	if a.roomsCfg, err = RoomsConfig(a.cfg); err != nil {
 		return err
 	}
 	a.roomsCfg.Quiz.ReceiptKey = func() string { return a.issuer.Receipts().Current() }
-	a.journal = persist.New(a.store, persist.Config{Logger: a.log})
+	a.startSearch(ctx)
+	a.journal = persist.New(a.recorded(), persist.Config{Logger: a.log})
 	a.journalDone = make(chan struct{})
 	go func() {
 		defer close(a.journalDone)
@@ -208,7 +217,8 @@ func (a *App) newGateway() *gateway.Gateway {
 func (a *App) startNet(ctx context.Context) error {
 	a.api = api.New(api.Options{
 		Store: a.store, Issuer: a.issuer, Gateway: a.gateway, PINs: a.pins, RoomsConfig: a.roomsCfg, Journal: a.journal,
-		Dev: a.cfg.Dev, URL: a.cfg.URL, Logger: a.log, Now: time.Now, Rand: newRand,
+		Search: a.indexer,
+		Dev:    a.cfg.Dev, URL: a.cfg.URL, Logger: a.log, Now: time.Now, Rand: newRand,
 		JoinsPerMinute: a.cfg.Joins.PerMinute, WrongPerMinute: a.cfg.Joins.Wrong,
 	})
 	mux := http.NewServeMux()
@@ -313,10 +323,14 @@ func (a *App) startAdmin() error {
 		return nil
 	}
 	var err error
+	var searches func() search.Stats
+	if a.indexer != nil {
+		searches = a.indexer.Stats
+	}
 	a.admin, err = ops.Start(ops.Options{
 		Addr: a.cfg.Admin, Logger: a.log, Net: a.net.Stats, Gateway: a.gateway.Stats, Rooms: a.router.Stats,
 		Journal: a.journal.Stats, PINs: a.pins.Len, Ready: a.Ready, Loops: a.net.Loops, Shards: a.router.ShardStats,
-		Latency: a.gateway.Latency, Spool: a.spoolStats(), Detail: a.detail,
+		Latency: a.gateway.Latency, Spool: a.spoolStats(), Detail: a.detail, Search: searches,
 	})
 	return err
 }
@@ -411,7 +425,13 @@ func (a *App) stop(ctx context.Context) error {
 	if a.stopLoader != nil {
 		a.stopLoader()
 	}
+	if a.stopSearch != nil {
+		a.stopSearch()
+	}
 	a.background.Wait()
+	if a.indexer != nil {
+		errs = append(errs, a.indexer.Index().Close())
+	}
 	if a.admin != nil {
 		errs = append(errs, a.admin.Close())
 	}

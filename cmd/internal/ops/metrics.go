@@ -68,6 +68,11 @@ var (
 		"loading.")
 	commitsFailed = desc("shard_failed_commits_total", "Batches of facts that could not be made durable.")
 
+	searchIndexed = desc("search_records_indexed_total", "Records whose texts were indexed for the search.")
+	searchFailed  = desc("search_failures_total", "Records and commits that the search index refused.")
+	searchWaiting = desc("search_queue_records", "Records that wait to be indexed.")
+	searchBehind  = desc("search_rooms_behind", "Rooms that are to be read again for the search.")
+
 	journalRecords = desc("journal_records_total", "Records made durable.")
 	journalQueue   = desc("journal_queue_records", "Records waiting or being written.")
 	journalBytes   = desc("journal_queue_bytes", "Bytes waiting or being written.")
@@ -97,6 +102,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	if c.o.Spool != nil {
 		collectSpool(out, c.o.Spool())
 	}
+	c.collectSearch(out)
 }
 
 func collectSpool(out chan<- prometheus.Metric, s persist.SpoolStats) {
@@ -203,6 +209,17 @@ func (c *collector) collectRooms(out chan<- prometheus.Metric) {
 	count(out, shardRefused, float64(s.Refused))
 	count(out, commitsFailed, float64(s.FailedCommits))
 	count(out, panics, float64(s.Panics), "room")
+}
+
+func (c *collector) collectSearch(out chan<- prometheus.Metric) {
+	if c.o.Search == nil {
+		return
+	}
+	s := c.o.Search()
+	count(out, searchIndexed, float64(s.Indexed))
+	count(out, searchFailed, float64(s.Failed))
+	gauge(out, searchWaiting, float64(s.Waiting))
+	gauge(out, searchBehind, float64(s.RoomsBehind))
 }
 
 func (c *collector) collectJournal(out chan<- prometheus.Metric) {

@@ -18,6 +18,7 @@ import (
 	"lectern/cmd/internal/gateway"
 	"lectern/netpoll"
 	"lectern/persist"
+	"lectern/persist/search"
 	"lectern/rooms"
 )
 
@@ -36,6 +37,7 @@ type Options struct {
 	Loops   func() []*netpoll.Loop
 	Shards  func() []rooms.ShardStats // by index
 	Latency func() gateway.Latency
+	Search  func() search.Stats // nil: no search
 }
 
 // Server is the running admin port.
