@@ -16,6 +16,8 @@ golangci_version=v2.15.0
 typescript_version=5.9.3
 playwright_version=1.65.1
 jose_version=6.2.18
+stompjs_version=7.5.0
+ws_version=8.23.0
 
 # One flavour of build serves the binary, vet and the linters; the other is -race, which needs cgo.
 plain=(env CGO_ENABLED=0 "GOFLAGS=$(go env GOFLAGS) -trimpath")
@@ -72,6 +74,7 @@ node_tools() {
     local have
     have="$(cat "$cache/node/installed" 2>/dev/null || true)"
     local want="typescript@$typescript_version playwright-core@$playwright_version jose@$jose_version"
+    want+=" @stomp/stompjs@$stompjs_version ws@$ws_version"
     if [ "$have" != "$want" ]; then
         say "installing $want into $cache/node"
         mkdir -p "$cache/node"
@@ -80,6 +83,23 @@ node_tools() {
             $want </dev/null >&2
         printf '%s' "$want" >"$cache/node/installed"
     fi
+}
+
+# spring_player prints the class path of the player with Spring's STOMP client, after building it where it is missing.
+# Java and Maven are for this one test; its libraries come from Maven Central.
+spring_player() {
+    local source=cmd/internal/e2e/clients/spring into
+    into="$cache/spring-player-$(cat $source/pom.xml $source/src/main/java/lectern/*.java | sha256sum | cut -c1-12)"
+    if [ ! -d "$into" ]; then
+        apt_install javac default-jdk-headless
+        apt_install mvn maven
+        say "building the player with Spring's client into $into"
+        local new
+        new="$(mktemp -d "$cache/new.XXXXXX")"
+        mvn -q -B -f "$source/pom.xml" "-Dinto=$new" compile dependency:copy-dependencies </dev/null >&2
+        mv "$new" "$into"
+    fi
+    printf '%s\n' "$into/classes:$into/lib/*"
 }
 
 # browser prints the path of a Chromium, installing Debian's where there is none.

@@ -22,7 +22,7 @@ import (
 
 // setup is what every test here needs; it skips with the reason where something is missing.
 type setup struct {
-	bin, modules, chromium string
+	bin, modules, chromium, spring string
 }
 
 var build struct {
@@ -31,23 +31,31 @@ var build struct {
 	err  error
 }
 
+// need is needServer with a browser.
 func need(t *testing.T) setup {
 	t.Helper()
-	if os.Getenv("LECTERN_E2E") != "1" {
-		t.Skip("drives a browser: set LECTERN_E2E=1 (make e2e does)")
-	}
-	s := setup{
-		bin: os.Getenv("LECTERN_BIN"), modules: os.Getenv("LECTERN_NODE_MODULES"), chromium: os.Getenv("LECTERN_CHROMIUM"),
-	}
-	if s.modules == "" {
-		t.Fatal("LECTERN_NODE_MODULES must name a node_modules directory with playwright-core")
-	}
+	s := needServer(t)
+	s.chromium = os.Getenv("LECTERN_CHROMIUM")
 	if s.chromium == "" {
 		path, err := exec.LookPath("chromium")
 		if err != nil {
 			t.Fatal("there is no chromium on the PATH; name one with LECTERN_CHROMIUM")
 		}
 		s.chromium = path
+	}
+	return s
+}
+
+func needServer(t *testing.T) setup {
+	t.Helper()
+	if os.Getenv("LECTERN_E2E") != "1" {
+		t.Skip("drives browsers and other clients: set LECTERN_E2E=1 (make e2e does)")
+	}
+	s := setup{
+		bin: os.Getenv("LECTERN_BIN"), modules: os.Getenv("LECTERN_NODE_MODULES"), spring: os.Getenv("LECTERN_SPRING"),
+	}
+	if s.modules == "" {
+		t.Fatal("LECTERN_NODE_MODULES must name a node_modules directory with playwright-core and stompjs")
 	}
 	if s.bin == "" {
 		build.once.Do(func() {
