@@ -2,11 +2,12 @@
 
 CONNS ?= 1000
 DURATION ?= 10s
+CRASHES ?= 40
 RESULTS ?= bin/bench.ndjson
 GUEST ?= ../shared/tools/guest/run.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test check format race invariants fuzz-smoke integration e2e js conformance bench bench-peers capacity soak clean
+.PHONY: help run build test check format race invariants crash fuzz-smoke integration e2e js conformance bench bench-peers capacity soak clean
 
 help: ## the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -34,6 +35,10 @@ invariants: ## netpoll with its ownership checks compiled in
 
 integration: ## the tests on real sockets and real files
 	CGO_ENABLED=1 go test -race -timeout 9m ./netpoll/... ./persist/... ./cmd/...
+
+crash: ## kill the server again and again, with SQLite, PostgreSQL and a spool in use (CRASHES each)
+	@bash -c 'source .ci/lib.sh && postgres_programs'
+	CGO_ENABLED=0 LECTERN_CRASHES=$(CRASHES) go test -trimpath -count=1 -v -timeout 30m -run 'TestKilled' ./cmd/lectern
 
 fuzz-smoke: ## every fuzz target for a few seconds
 	@bash .ci/fuzz.sh

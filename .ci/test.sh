@@ -24,6 +24,7 @@ tools() {
 step "tools" tools
 source "$root/.ci/check.sh" --part
 step "unit and integration tests, with the race detector" make --no-print-directory race
+step "killed and started again" make --no-print-directory crash CRASHES=3
 step "ownership checks (build tag invariants)" make --no-print-directory invariants
 step "JavaScript client" bash .ci/js.sh
 if [ -d cmd/internal/e2e ]; then

@@ -75,6 +75,7 @@ type QuizInfo struct {
 type Store interface {
 	auth.KeyStore
 	auth.RefreshStore
+	Portable
 
 	// AppendRecords stores all of recs or none. Records of one room are in order and continue its last index without a
 	// gap; a record that is already stored with the same content is skipped. Errors: *RecordError for a record that is

@@ -44,7 +44,7 @@ func TestKilledWhileAnswersArrive(t *testing.T) {
 			if i >= before { // these answer while the server dies, or while it is away
 				<-enough
 			}
-			receipts[i] = c.insist(i)
+			receipts[i] = c.insist(1, i)
 			if acknowledged.Add(1) == before {
 				close(enough)
 			}
@@ -58,7 +58,7 @@ func TestKilledWhileAnswersArrive(t *testing.T) {
 	again := serveProgram(t, "--dev", "--store", store, "--listen", c.address)
 	answering.Wait()
 	for i := range c.players {
-		if r := c.insist(i); r != receipts[i] {
+		if r := c.insist(1, i); r != receipts[i] {
 			t.Errorf("player %d: the same key gets another receipt", i)
 		}
 	}
@@ -125,11 +125,17 @@ func (c *crowd) openQuestion(players int) {
 // connect runs a client that has joined the room.
 func (c *crowd) connect(accessToken string, event func(client.Event)) *client.Client {
 	c.t.Helper()
-	one, err := client.New(client.Config{
-		URL: "ws://" + c.address + "/ws", Now: time.Now, Rand: rand.New(rand.NewPCG(rand.Uint64(), 1)), Event: event,
-		Token:   func(context.Context) (string, error) { return accessToken, nil },
-		Backoff: 20 * time.Millisecond, BackoffMax: 500 * time.Millisecond,
+	return c.connectWith(client.Config{
+		Token: func(context.Context) (string, error) { return accessToken, nil }, Event: event,
 	})
+}
+
+// connectWith is connect with more of the client's settings.
+func (c *crowd) connectWith(cfg client.Config) *client.Client {
+	c.t.Helper()
+	cfg.URL, cfg.Now, cfg.Rand = "ws://"+c.address+"/ws", time.Now, rand.New(rand.NewPCG(rand.Uint64(), 1))
+	cfg.Backoff, cfg.BackoffMax = 20*time.Millisecond, 500*time.Millisecond
+	one, err := client.New(cfg)
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -142,8 +148,10 @@ func (c *crowd) connect(accessToken string, event func(client.Event)) *client.Cl
 
 // insist answers until the server says that the answer is durable: a question that a restart opens anew is early at
 // first.
-func (c *crowd) insist(player int) string {
-	data := wire.AnswerData{Question: 1, Answer: json.RawMessage("true"), Key: fmt.Sprintf("k%d", player)}
+func (c *crowd) insist(question, player int) string {
+	data := wire.AnswerData{
+		Question: question, Answer: json.RawMessage("true"), Key: fmt.Sprintf("q%dk%d", question, player),
+	}
 	one := c.players[player]
 	for {
 		reply, err := one.Answer(c.ctx, c.room, data)

@@ -111,24 +111,3 @@ func printTokens(w io.Writer, issuer *auth.Issuer, c auth.Claims, count int) err
 	}
 	return nil
 }
-
-func migrateCommand() *cobra.Command {
-	var file string
-	c := &cobra.Command{
-		Use:   "migrate",
-		Short: "Bring the store's schema up to date",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return withStore(cmd, file, false, func(ctx context.Context, cfg *config.Config, store persist.Store) error {
-				version, err := store.SchemaVersion(ctx)
-				if err != nil {
-					return err
-				}
-				_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s has schema version %d\n", cfg.StoreName(), version)
-				return err
-			})
-		},
-	}
-	storeFlags(c, &file)
-	return c
-}

@@ -174,3 +174,23 @@ func (s *Store) RevokedFamilies(ctx context.Context, since int64) ([]auth.Revoca
 func (s *Store) PurgeRefresh(ctx context.Context, at int64) error {
 	return s.guarded(func() error { return s.primary.PurgeRefresh(ctx, at) })
 }
+
+// ExportQuizzes implements persist.Portable.
+func (s *Store) ExportQuizzes(ctx context.Context, visit func(persist.StoredQuiz) error) error {
+	return s.guarded(func() error { return s.primary.ExportQuizzes(ctx, visit) })
+}
+
+// ImportQuizzes implements persist.Portable.
+func (s *Store) ImportQuizzes(ctx context.Context, quizzes []persist.StoredQuiz) error {
+	return s.guarded(func() error { return s.primary.ImportQuizzes(ctx, quizzes) })
+}
+
+// ExportFamilies implements persist.Portable.
+func (s *Store) ExportFamilies(ctx context.Context, visit func(persist.StoredFamily) error) error {
+	return s.guarded(func() error { return s.primary.ExportFamilies(ctx, visit) })
+}
+
+// ImportFamilies implements persist.Portable.
+func (s *Store) ImportFamilies(ctx context.Context, families []persist.StoredFamily) error {
+	return s.guarded(func() error { return s.primary.ImportFamilies(ctx, families) })
+}

@@ -37,6 +37,7 @@ func Run(t *testing.T, open Factory) {
 		{"MatchesModel", testMatchesModel},
 		{"ForgetRooms", testForgetRooms},
 		{"Alive", testAlive},
+		{"Transfer", testTransfer},
 		{"Quizzes", testQuizzes},
 		{"QuizOwners", testQuizOwners},
 		{"Keys", testKeys},
