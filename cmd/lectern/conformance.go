@@ -20,6 +20,8 @@ func conformanceCommand() *cobra.Command {
 		Short: "Run the protocols without the product, for protocol suites",
 		Long: "Run the server's loops and protocols with no domain behind them, for protocol suites and other clients.\n\n" +
 			"/echo sends back every text and binary message, compressed with permessage-deflate where that is offered.\n" +
+			"/engine.io/ sends back the messages of Engine.IO sessions; /socket.io/ is the application that the official\n" +
+			"suite of Socket.IO's protocol expects (pings every 300 ms, 200 ms for an answer, a million bytes a message).\n" +
 			"There are no accounts and no quotas: don't let others reach it.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -29,8 +31,9 @@ func conformanceCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "Lectern's conformance server listens on %s\n  echo       ws://%s/echo\n",
-				s.Addr(), reachable(s.Addr()))
+			at := reachable(s.Addr())
+			fmt.Fprintf(cmd.OutOrStdout(), "Lectern's conformance server listens on %s\n  echo       ws://%s/echo\n"+
+				"  Engine.IO  http://%s/engine.io/\n  Socket.IO  http://%s/socket.io/\n", s.Addr(), at, at, at)
 			var ended error
 			select {
 			case <-ctx.Done():

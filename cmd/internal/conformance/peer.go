@@ -2,7 +2,9 @@ package conformance
 
 import (
 	"log/slog"
+	"sync"
 
+	"lectern/cmd/internal/engineio"
 	"lectern/cmd/internal/handoff"
 	"lectern/netpoll"
 	"lectern/protocol/http1"
@@ -23,6 +25,11 @@ type App interface {
 	Closed(p *Peer)
 }
 
+// Timed is an App that sets timers of its connections; each fires once.
+type Timed interface {
+	Timer(p *Peer, kind netpoll.TimerKind)
+}
+
 // Peer is one connection. It belongs to its loop.
 type Peer struct {
 	// State is the App's.
@@ -33,6 +40,8 @@ type Peer struct {
 	app     App // nil before the handshake
 	opened  bool
 	session session.Machine
+
+	switched bool // the socket goes to another connection once what was read is fed
 }
 
 // Conn is the connection below, for its id, its loop and its timers.
@@ -65,6 +74,16 @@ type handler struct {
 	handOff *handoff.Listener
 	session session.Config
 	log     *slog.Logger
+
+	mu    sync.Mutex
+	loops []*netpoll.Loop // Guarded by mu.
+}
+
+// allLoops are the loops that have started. Any goroutine.
+func (h *handler) allLoops() []*netpoll.Loop {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.loops
 }
 
 // loopScratch are a loop's buffers.
@@ -83,7 +102,12 @@ func keep(b []byte) []byte {
 }
 
 // LoopStarted implements netpoll.Handler.
-func (h *handler) LoopStarted(l *netpoll.Loop) { l.State = new(loopScratch) }
+func (h *handler) LoopStarted(l *netpoll.Loop) {
+	l.State = new(loopScratch)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.loops = append(h.loops[:len(h.loops):len(h.loops)], l)
+}
 
 // Opened implements netpoll.Handler.
 func (h *handler) Opened(c *netpoll.Conn) {
@@ -96,8 +120,17 @@ func (h *handler) Data(c *netpoll.Conn, in []byte) {
 	s := scratch(c.Loop())
 	out, result := p.session.Feed(in, p, s.out[:0])
 	s.out = keep(p.Flush(out))
+	if p.switched {
+		c = p.takeOver()
+	}
 	switch result.Action {
 	case session.HandOff:
+		if to, ok := p.State.(*netpoll.Loop); ok { // where the session is that it wants to take over
+			if err := c.MoveTo(to, result.Raw); err != nil {
+				c.Close(netpoll.ReasonDone)
+			}
+			return
+		}
 		conn, err := c.Detach()
 		if err != nil {
 			h.log.Warn("a connection can't be handed to net/http", "err", err)
@@ -114,14 +147,23 @@ func (h *handler) Data(c *netpoll.Conn, in []byte) {
 	}
 }
 
-// Task implements netpoll.Handler; nothing is posted.
-func (h *handler) Task(*netpoll.Loop, any) {}
+// Task implements netpoll.Handler.
+func (h *handler) Task(l *netpoll.Loop, task any) {
+	if t, ok := task.(engineio.Task); ok {
+		t.Run(l)
+	}
+}
 
 // TurnEnded implements netpoll.Handler.
 func (h *handler) TurnEnded(*netpoll.Loop) {}
 
 // Timer implements netpoll.Handler; netpoll itself closes a connection whose handshake is late.
-func (h *handler) Timer(*netpoll.Conn, netpoll.TimerKind) {}
+func (h *handler) Timer(c *netpoll.Conn, kind netpoll.TimerKind) {
+	p := c.State.(*Peer)
+	if app, ok := p.app.(Timed); ok && p.opened {
+		app.Timer(p, kind)
+	}
+}
 
 // Closed implements netpoll.Handler.
 func (h *handler) Closed(c *netpoll.Conn, _ netpoll.Reason) {
@@ -138,7 +180,8 @@ func (p *Peer) Head(req *http1.Request) session.Verdict {
 	app := p.server.apps[req.Path]
 	if app == nil {
 		return session.Verdict{
-			Action: session.Reject, Status: 404, Body: []byte("no WebSocket is served at this path; use /echo\n"),
+			Action: session.Reject, Status: 404,
+			Body: []byte("no WebSocket is served at this path; use /echo, /engine.io/ or /socket.io/\n"),
 		}
 	}
 	p.app = app

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"lectern/cmd/internal/engineio"
 	"lectern/cmd/internal/handoff"
 	"lectern/netpoll"
 	"lectern/protocol/session"
@@ -52,10 +53,16 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 		apps: map[string]App{"/echo": echo{}}, handOff: s.handOff, log: cfg.Logger,
 		session: session.Config{WS: ws.Config{MessageBytesMax: MessageBytesMax}},
 	}
+	h.apps["/engine.io/"] = newEngineApp(EngineSettings, h.allLoops, func(s *engineio.Session) engineio.Program {
+		return engineEcho{s}
+	})
+	h.apps["/socket.io/"] = newEngineApp(EngineSettings, h.allLoops, newSocketApp)
 	mux := http.NewServeMux()
 	mux.HandleFunc("/", index)
 	for path, app := range cfg.Apps {
 		h.apps[path] = app
+	}
+	for path, app := range h.apps {
 		if overHTTP, ok := app.(http.Handler); ok {
 			mux.Handle(path, overHTTP)
 		}
@@ -110,5 +117,6 @@ func index(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
-	_, _ = io.WriteString(w, "Lectern's conformance server. WebSockets at /echo are sent back what they say.\n")
+	_, _ = io.WriteString(w, "Lectern's conformance server. WebSockets at /echo are sent back what they say.\n"+
+		"/engine.io/ sends back Engine.IO's messages; /socket.io/ is what the suite of Socket.IO's protocol speaks to.\n")
 }
