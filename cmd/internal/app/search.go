@@ -5,6 +5,7 @@ import (
 
 	"lectern/cmd/internal/config"
 	"lectern/persist"
+	"lectern/persist/pg"
 	"lectern/persist/search"
 	"lectern/persist/sqlite"
 )
@@ -18,8 +19,15 @@ func OpenSearch(ctx context.Context, cfg *config.Config) (search.Index, error) {
 	if err != nil {
 		return nil, err
 	}
-	if kind != "sqlite" {
+	switch kind {
+	case "memory":
 		return search.NewMemory(), nil
+	case "postgres":
+		index, err := pg.OpenSearch(ctx, pg.SearchConfig{URL: path, Timeout: cfg.Postgres.Timeout})
+		if err != nil {
+			return nil, err
+		}
+		return index, nil
 	}
 	index, err := sqlite.OpenSearch(ctx, path+searchSuffix)
 	if err != nil {
