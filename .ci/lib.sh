@@ -17,6 +17,8 @@ typescript_version=5.9.3
 playwright_version=1.65.1
 jose_version=6.2.18
 stompjs_version=7.5.0
+asyncapi_version=3.6.6
+openapi_version=2.11.0
 ws_version=8.23.0
 
 # One flavour of build serves the binary, vet and the linters; the other is -race, which needs cgo.
@@ -75,6 +77,7 @@ node_tools() {
     have="$(cat "$cache/node/installed" 2>/dev/null || true)"
     local want="typescript@$typescript_version playwright-core@$playwright_version jose@$jose_version"
     want+=" @stomp/stompjs@$stompjs_version ws@$ws_version"
+    want+=" @asyncapi/parser@$asyncapi_version @seriousme/openapi-schema-validator@$openapi_version"
     if [ "$have" != "$want" ]; then
         say "installing $want into $cache/node"
         mkdir -p "$cache/node"

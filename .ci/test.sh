@@ -3,8 +3,8 @@
 # end when any step failed.
 #
 # Installed where missing: gcc (for -race), Node with npm, Chromium, PostgreSQL and Redis from Debian's packages; gofumpt
-# and golangci-lint by Go; typescript, playwright-core and jose by npm; promtool, taken out of Debian's package prometheus.
-# All but Debian's packages go to a cache folder outside the tree.
+# and golangci-lint by Go; typescript and the clients, parsers and browser driver that the tests use by npm; promtool
+# and nginx, taken out of Debian's packages. All but Debian's packages go to a cache folder outside the tree.
 # Tests that need PostgreSQL or Redis start private instances on free ports, PostgreSQL as a user who is not root.
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
