@@ -5,6 +5,7 @@ node_tools
 LECTERN_CHROMIUM="$(browser)"
 LECTERN_SPRING="$(spring_player)"
 make --no-print-directory build
-export LECTERN_CHROMIUM LECTERN_SPRING LECTERN_E2E=1 LECTERN_BIN="$root/bin/lectern"
+LECTERN_NGINX="$(nginx_tool)"
+export LECTERN_CHROMIUM LECTERN_SPRING LECTERN_NGINX LECTERN_E2E=1 LECTERN_BIN="$root/bin/lectern"
 export NODE_PATH="$node_modules" LECTERN_NODE_MODULES="$node_modules"
 exec "${plain[@]}" go test -tags e2e -count=1 -timeout 8m ./cmd/internal/e2e/...

@@ -146,6 +146,30 @@ postgres_programs() {
     apt_install postgres-is-not-in-the-path postgresql
 }
 
+# nginx_tool prints the path of an nginx, which the tests of deploy/nginx run as a private instance. It is taken out of
+# Debian's package without installing that, which would start a server on port 80.
+nginx_tool() {
+    if command -v nginx; then return 0; fi
+    if [ ! -x "$cache/bin/nginx" ]; then
+        if ! command -v apt-get >/dev/null || ! command -v dpkg >/dev/null; then
+            say "nginx is missing: nothing is tested through it here"
+            return 0
+        fi
+        local into
+        into="$(mktemp -d)"
+        say "taking nginx out of Debian's package, into $cache/bin"
+        if (cd "$into" && { apt-get download -q nginx >&2 || { apt-get update -q >&2 && apt-get download -q nginx >&2; }; } &&
+            dpkg -x nginx_*.deb unpacked && unpacked/usr/sbin/nginx -v 2>&2); then
+            mkdir -p "$cache/bin"
+            mv "$into/unpacked/usr/sbin/nginx" "$cache/bin/nginx"
+        else
+            say "nginx can't be had: nothing is tested through it here"
+        fi
+        rm -rf "$into"
+    fi
+    if [ -x "$cache/bin/nginx" ]; then printf '%s\n' "$cache/bin/nginx"; fi
+}
+
 step_names=() step_results=() step_times=() failed_steps=0
 
 # step NAME COMMAND... runs one step in a shell of its own, says how long it took, and goes on after a failure, so that

@@ -18,6 +18,7 @@ tools() {
     gofumpt >/dev/null
     golangci >/dev/null
     prometheus_tool
+    nginx_tool >/dev/null
     echo "Go $(go env GOVERSION), Node $(node --version), tools in $cache"
 }
 

@@ -31,6 +31,7 @@ import (
 	"lectern/netpoll"
 	"lectern/persist"
 	"lectern/persist/search"
+	"lectern/protocol/forwarded"
 	"lectern/protocol/native"
 	"lectern/protocol/session"
 	"lectern/protocol/wire"
@@ -62,6 +63,9 @@ type App struct {
 	admin   *ops.Server
 	indexer *search.Indexer // nil: the index can't be used
 
+	proxies    forwarded.Proxies
+	perAddress *addressLimit
+
 	// What stops them.
 	roomsCfg    *rooms.Config
 	stopRooms   context.CancelFunc
@@ -90,6 +94,10 @@ func Start(ctx context.Context, cfg *config.Config, log *slog.Logger) (a *App, e
 	if cfg.Dev {
 		log.Warn("--dev is on: anybody is a guest, may create rooms and publish; never do this where others can reach it")
 	}
+	if a.proxies, err = forwarded.ParseProxies(cfg.TrustedProxies); err != nil {
+		return a, err
+	}
+	a.perAddress = newAddressLimit(cfg.Conns.PerAddressMax, a.proxies)
 	debug.SetGCPercent(cfg.GOGC)
 	if err := native.Warm(); err != nil { // the codec compiles here, not at the first message of a kind
 		log.Warn("the codec can't be compiled at start; the first messages of each kind are slower", "err", err)
@@ -206,7 +214,8 @@ func (a *App) newGateway() *gateway.Gateway {
 		Dev: cfg.Dev, AuthTimeout: cfg.Conns.AuthTimeout, PingEvery: cfg.Conns.PingEvery, MessagesPer: limit, ChatPer: chat,
 		RoomsPerConn: cfg.Conns.RoomsMax, OriginsAllowed: cfg.Origins, DeflateBytesMin: cfg.Messages.DeflateMinBytes,
 		Session:         session.Config{WS: ws.Config{MessageBytesMax: cfg.Messages.BytesMax}},
-		HandOffQueueMax: 1024,
+		HandOffQueueMax: 1024, Proxies: a.proxies, ProxyProtocol: cfg.ProxyProtocol,
+		AdmitClient: a.perAddress.behindProxy(),
 	}, gateway.Options{
 		Tokens: a.issuer, Seals: a.issuer, Quizzes: quizzes{a.store}, PINs: a.pins, Rand: newRand, Now: time.Now,
 		Clock: a.clock, Logger: a.log, SignReceipt: a.issuer.SignReceipt,
@@ -227,14 +236,14 @@ func (a *App) startNet(ctx context.Context) error {
 	mux.Handle("/socket.io", a.gateway.Engine())
 	mux.Handle("/", web.Handler(web.Options{}))
 	a.http = &http.Server{
-		Handler: mux, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: 2 * time.Minute,
+		Handler: notFresh(fromClients(a.proxies, mux)), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: 2 * time.Minute,
 		IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
 	}
 	var err error
 	a.net, err = netpoll.New(netpoll.Config{
 		Addr: a.cfg.Listen, Loops: a.cfg.Loops, ConnsMax: a.cfg.Conns.Max, HandshakeTimeout: a.cfg.Conns.HandshakeTimeout,
 		OutboxHighBytes: a.cfg.Conns.OutboxHighBytes, OutboxHardBytes: a.cfg.Conns.OutboxHardBytes, RawSend: a.cfg.RawSend,
-		IO: netpoll.IO(a.cfg.IO), AcceptRate: a.cfg.Conns.AcceptRate, Admit: perAddress(a.cfg.Conns.PerAddressMax),
+		IO: netpoll.IO(a.cfg.IO), AcceptRate: a.cfg.Conns.AcceptRate, Admit: a.perAddress.atAccept(),
 		SlowConsumerFrame: func() []byte {
 			return ws.AppendClose(nil, uint16(wire.CloseSlowConsumer), "too slow; come back with your last seq")
 		},

@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"os"
 
-	"lectern/netpoll/limit"
 	"lectern/persist"
 	"lectern/protocol/wire"
 	"lectern/rooms/moderation"
@@ -44,13 +42,4 @@ func wordFilter(files []string) (*moderation.Filter, error) {
 		words = words.Add(more)
 	}
 	return moderation.NewFilter(words), nil
-}
-
-// perAddress caps the open connections of one address; nil without a cap.
-func perAddress(most int) func(remote string) (released func(), ok bool) {
-	if most == 0 {
-		return nil
-	}
-	// Only what is open counts here: how fast everybody together may come is conns.accept_rate's.
-	return limit.New(limit.Config{ConnsPerAddr: most, OpensPerSecond: math.MaxInt32, OpensBurst: math.MaxInt32}).Admit
 }

@@ -7,6 +7,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"net/url"
 	"os"
 	"reflect"
@@ -39,6 +40,9 @@ type Config struct {
 	Origins []string `key:"origins" default:""`
 	URL     string   `key:"url" default:""`
 	Words   []string `key:"words" default:""`
+
+	TrustedProxies []string `key:"trusted_proxies" default:""`
+	ProxyProtocol  bool     `key:"proxy_protocol" default:"false"`
 
 	Loops   int           `key:"loops" default:"0" min:"0" max:"1024"`
 	Shards  int           `key:"shards" default:"0" min:"0" max:"1024"`
@@ -300,6 +304,19 @@ func (c *Config) crossCheck() (faults []error) {
 	}
 	if c.Conns.OutboxHardBytes < c.Conns.OutboxHighBytes {
 		faults = append(faults, errors.New("  conns.outbox_hard_bytes: must not be below conns.outbox_high_bytes"))
+	}
+	return append(faults, c.checkProxies()...)
+}
+
+func (c *Config) checkProxies() (faults []error) {
+	for _, text := range c.TrustedProxies {
+		_, addrErr := netip.ParseAddr(text)
+		if _, err := netip.ParsePrefix(text); err != nil && addrErr != nil {
+			faults = append(faults, fmt.Errorf("  trusted_proxies: %q is neither an address nor a range such as 10.0.0.0/8", text))
+		}
+	}
+	if c.ProxyProtocol && len(c.TrustedProxies) == 0 {
+		faults = append(faults, errors.New("  proxy_protocol: nobody is trusted to speak it; set trusted_proxies too"))
 	}
 	return faults
 }

@@ -5,6 +5,7 @@
 //	LECTERN_NODE_MODULES   a node_modules with playwright-core, stompjs and ws
 //	LECTERN_CHROMIUM       the browser (default: chromium on the PATH)
 //	LECTERN_SPRING         the class path of the player with Spring's client; without it there is none
+//	LECTERN_NGINX          the nginx to put in front (default: nginx on the PATH; without one those tests skip)
 //	LECTERN_SCREENSHOTS    a directory: also make the README's pictures there
 //
 // The scripts under browser run in Node and talk with the test in lines of JSON: {"need":"kill"} asks the test to do

@@ -12,6 +12,8 @@ type counters struct {
 	upgrades, handedOff, handOffFull, deliveries, groups, lostDeliveries atomic.Int64
 	members                                                              variantCounts // connections now
 	turnedAway                                                           atomic.Int64  // upgrades sent away with advice
+	clientsRefused                                                       atomic.Int64  // of these, over the limit per address
+	badProxyHeaders                                                      atomic.Int64
 
 	redelivered, queueDropped atomic.Int64 // messages of users' queues
 
@@ -65,6 +67,8 @@ type Stats struct {
 	Members                            map[string]int64  // connections now, by the name of what they are sent
 	ReceiptsSigned, ReceiptsUnsigned   int64             // signatures made, and those that failed
 	TurnedAway                         int64             // upgrades answered with 503 or 4102: too many at once
+	ClientsRefused                     int64             // of these, behind a proxy and over the limit per address
+	BadProxyHeaders                    int64             // connections of trusted proxies without a good PROXY header
 	Redelivered                        int64             // messages of users' queues given to a later connection
 	QueueDropped                       int64             // … given up: refused too often, too old, or too many
 	Received                           map[wire.Op]int64 // OpNone: what could not be read or is no op
@@ -80,6 +84,7 @@ func (g *Gateway) Stats() Stats {
 		Upgrades: c.upgrades.Load(), HandedOff: c.handedOff.Load(), HandOffFull: c.handOffFull.Load(),
 		Deliveries: c.deliveries.Load(), Groups: c.groups.Load(), LostDeliveries: c.lostDeliveries.Load(),
 		DeflateConns: c.members[variantZipped].Load(), TurnedAway: c.turnedAway.Load(),
+		ClientsRefused: c.clientsRefused.Load(), BadProxyHeaders: c.badProxyHeaders.Load(),
 		ReceiptsSigned: g.sealer.signed.Load(), ReceiptsUnsigned: g.sealer.failed.Load(),
 		Redelivered: c.redelivered.Load(), QueueDropped: c.queueDropped.Load(),
 		Members: make(map[string]int64), Received: make(map[wire.Op]int64), Errors: make(map[wire.Code]int64),

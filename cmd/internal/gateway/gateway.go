@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"runtime/pprof"
 	"strconv"
 	"sync"
@@ -14,6 +15,7 @@ import (
 	"lectern/cmd/internal/handoff"
 	"lectern/netpoll"
 	"lectern/netpoll/frame"
+	"lectern/protocol/forwarded"
 	"lectern/protocol/session"
 	"lectern/protocol/stomp"
 	"lectern/protocol/wire"
@@ -25,15 +27,20 @@ import (
 
 // Config is what the gateway needs to know. Durations and limits must be positive.
 type Config struct {
-	Dev              bool          // guests without a token; everybody may create rooms and publish
-	AuthTimeout      time.Duration // from the upgrade to a good token
-	PingEvery        time.Duration // a silent connection is asked this often, and closed after two questions
-	MessagesPer      quota.Limit   // per connection
-	ChatPer          quota.Limit   // of these, messages, edits and reactions in chats
-	RoomsPerConn     int           // joined at the same time
-	OriginsAllowed   []string      // besides the server's own; "*" allows every origin
-	DeflateBytesMin  int           // batches below this size are not compressed
-	Session          session.Config
+	Dev             bool          // guests without a token; everybody may create rooms and publish
+	AuthTimeout     time.Duration // from the upgrade to a good token
+	PingEvery       time.Duration // a silent connection is asked this often, and closed after two questions
+	MessagesPer     quota.Limit   // per connection
+	ChatPer         quota.Limit   // of these, messages, edits and reactions in chats
+	RoomsPerConn    int           // joined at the same time
+	OriginsAllowed  []string      // besides the server's own; "*" allows every origin
+	DeflateBytesMin int           // batches below this size are not compressed
+	Session         session.Config
+	// Proxies are trusted to say for whom they speak; ProxyProtocol says that their connections begin with a header of
+	// the PROXY protocol. AdmitClient is the limit per address for whom they speak for; nil: none. Any goroutine.
+	Proxies          forwarded.Proxies
+	ProxyProtocol    bool
+	AdmitClient      func(client netip.Addr) (released func(), ok bool)
 	HandOffQueueMax  int // HTTP connections that net/http has not accepted yet
 	PendingRoomsCmds int // commands of one loop's turn per shard before they are posted early
 }
@@ -135,11 +142,12 @@ type loopState struct {
 	gateway *Gateway
 	rand    effect.Random
 	rooms   map[string]*loopRoom
-	batches [][]rooms.Command // per shard, of this turn
-	dirty   []int             // shards with something in batches
-	out     []byte            // what the session machine writes
-	text    []byte            // one message as JSON
-	framed  []byte            // one message as a frame
+	doors   map[netpoll.ConnID]*door // of connections from trusted proxies
+	batches [][]rooms.Command        // per shard, of this turn
+	dirty   []int                    // shards with something in batches
+	out     []byte                   // what the session machine writes
+	text    []byte                   // one message as JSON
+	framed  []byte                   // one message as a frame
 
 	switched bool // the connection that is being fed is to give its socket to a long-polling session, once it is fed
 
@@ -161,6 +169,7 @@ func (g *Gateway) LoopStarted(l *netpoll.Loop) {
 	source := g.rand()
 	l.State = &loopState{
 		gateway: g, rand: source, rooms: make(map[string]*loopRoom),
+		doors:   make(map[netpoll.ConnID]*door),
 		batches: make([][]rooms.Command, g.posts.Shards()), commands: make(commandClock),
 		shared:        make(map[sharedKey]*frame.Frame),
 		messagePrefix: fmt.Sprintf("%d-%x-", l.Index(), source.Uint64()>>32),
@@ -180,11 +189,17 @@ func (g *Gateway) Opened(c *netpoll.Conn) {
 		conn: c, session: *session.New(&g.cfg.Session), quota: quota.NewBucket(g.cfg.MessagesPer),
 		chat: quota.NewBucket(g.cfg.ChatPer),
 	}
+	g.openDoor(c)
 }
 
 // Data feeds the session machine. The bytes are borrowed.
 func (g *Gateway) Data(c *netpoll.Conn, in []byte) {
 	m := c.State.(*member)
+	if d := g.doorOf(c); d != nil && d.waits {
+		if in = g.enter(c, d, in); len(in) == 0 {
+			return
+		}
+	}
 	ls := state(c.Loop())
 	m.heard = true
 	out, result := m.session.Feed(in, m, ls.out[:0])
@@ -272,6 +287,7 @@ func (g *Gateway) Timer(c *netpoll.Conn, kind netpoll.TimerKind) {
 
 // Closed takes the connection out of every list, and tells its rooms.
 func (g *Gateway) Closed(c *netpoll.Conn, _ netpoll.Reason) {
+	g.closeDoor(c)
 	m, ok := c.State.(*member)
 	if !ok {
 		return

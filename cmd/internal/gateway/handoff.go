@@ -11,6 +11,9 @@ func (g *Gateway) toHTTP(c *netpoll.Conn, raw []byte) {
 		return
 	}
 	g.counters.handedOff.Add(1)
+	if d := g.doorOf(c); d != nil {
+		conn = d.outside(conn)
+	}
 	if !g.handOff.Give(conn, raw) {
 		g.counters.handOffFull.Add(1)
 	}

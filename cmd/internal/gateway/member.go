@@ -66,6 +66,9 @@ func (m *member) Head(req *http1.Request) session.Verdict {
 	if m.conn.Late() {
 		return m.turnAway(at, req)
 	}
+	if !g.admitClient(m, req) {
+		return m.turnAway(at, req)
+	}
 	if origin := req.Headers.Get("Origin"); origin != "" && !g.originAllowed(origin, req.Host) {
 		return reject(403, "this origin is not allowed; add it to origins in the configuration")
 	}

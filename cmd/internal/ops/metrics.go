@@ -33,6 +33,10 @@ var (
 	connsTurned   = desc("connections_refused_by_total", "Connections closed at once, by cause.", "cause")
 	connsLate     = desc("connections_late_total", "Connections accepted only to be told when to come back.")
 	turnedAway    = desc("websocket_upgrades_turned_away_total", "Upgrades answered with advice: 503 or 4102.")
+	clientsOver   = desc("proxied_upgrades_over_address_limit_total",
+		"Upgrades through a trusted proxy whose client had conns.per_address_max open.")
+	badProxyHeads = desc("proxy_protocol_faults_total",
+		"Connections of trusted proxies closed because they did not begin with a header of the PROXY protocol.")
 	connsClosed   = desc("connections_closed_total", "Connections that ended, by reason.", "reason")
 	upgrades      = desc("websocket_upgrades_total", "WebSocket handshakes done.")
 	handOffs      = desc("http_handoffs_total", "HTTP connections handed to net/http.")
@@ -171,6 +175,8 @@ func (c *collector) collectGateway(out chan<- prometheus.Metric) {
 	}
 	count(out, upgrades, float64(s.Upgrades))
 	count(out, turnedAway, float64(s.TurnedAway))
+	count(out, clientsOver, float64(s.ClientsRefused))
+	count(out, badProxyHeads, float64(s.BadProxyHeaders))
 	count(out, handOffs, float64(s.HandedOff))
 	count(out, handOffsFull, float64(s.HandOffFull))
 	count(out, queueAgain, float64(s.Redelivered))

@@ -46,7 +46,8 @@ export const shotPath = (name) => path.join(input.shots, `${name}.png`);
 
 /** Opens a page of its own context, so with its own storage, and watches it for faults. */
 export async function page(browser, open, name, viewport, options = {}) {
-  const context = await browser.newContext({ viewport, locale: 'en-GB', acceptDownloads: true, ...options });
+  const usual = { viewport, locale: 'en-GB', acceptDownloads: true, ignoreHTTPSErrors: true };
+  const context = await browser.newContext({ ...usual, ...options });
   const p = await context.newPage();
   p.setDefaultTimeout(patience);
   p.on('pageerror', (error) => faults.push(`${name}: ${error.message}`));
@@ -121,7 +122,7 @@ export async function finalTable(p) {
 
 /** A line between a page and the server that can be cut and restored. */
 export async function line(target) {
-  const { hostname, port } = new URL(target);
+  const { protocol, hostname, port } = new URL(target);
   const sockets = new Set();
   let cut = false;
   const server = net.createServer((client) => {
@@ -140,7 +141,7 @@ export async function line(target) {
   });
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
-    base: `http://127.0.0.1:${server.address().port}`,
+    base: `${protocol}//127.0.0.1:${server.address().port}`,
     cut() {
       cut = true;
       for (const s of sockets) s.destroy();
