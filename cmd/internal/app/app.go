@@ -63,6 +63,7 @@ type App struct {
 	admin   *ops.Server
 	indexer *search.Indexer // nil: the index can't be used
 
+	// Who stands in front, and what the clients behind may take.
 	proxies    forwarded.Proxies
 	perAddress *addressLimit
 
@@ -236,8 +237,9 @@ func (a *App) startNet(ctx context.Context) error {
 	mux.Handle("/socket.io", a.gateway.Engine())
 	mux.Handle("/", web.Handler(web.Options{}))
 	a.http = &http.Server{
-		Handler: notFresh(fromClients(a.proxies, mux)), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: 2 * time.Minute,
-		IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
+		Handler: notFresh(fromClients(a.proxies, mux)), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute,
+		WriteTimeout: 2 * time.Minute, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
+		ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
 	}
 	var err error
 	a.net, err = netpoll.New(netpoll.Config{

@@ -143,7 +143,8 @@ func TestProxyProtocol(t *testing.T) {
 	// A WebSocket, with the header in pieces.
 	open := func(header string) int {
 		c := s.raw()
-		for _, part := range []string{header[:3], header[3:], "GET /ws?guest=A HTTP/1.1\r\nHost: x\r\n", plainHandshake, "\r\n"} {
+		request := "GET /ws?guest=A HTTP/1.1\r\nHost: x\r\n"
+		for _, part := range []string{header[:3], header[3:], request, plainHandshake, "\r\n"} {
 			if _, err := io.WriteString(c, part); err != nil {
 				t.Fatal(err)
 			}

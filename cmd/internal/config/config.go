@@ -26,6 +26,7 @@ import (
 // and, in capitals with dots as
 // underscores behind LECTERN_, in the environment; min and max are inclusive.
 type Config struct {
+	// The server as a whole.
 	Listen string `key:"listen" default:":8080"`
 	Admin  string `key:"admin" default:"127.0.0.1:9090"`
 	Store  string `key:"store" default:"sqlite:data/lectern.db"`
@@ -33,17 +34,21 @@ type Config struct {
 	Broker string `key:"broker" default:"memory"`
 	Dev    bool   `key:"dev" default:"false"`
 
+	// What it says.
 	Log struct {
 		Level  string `key:"log.level" default:"info" oneof:"debug,info,warn,error"`
 		Format string `key:"log.format" default:"text" oneof:"text,json"`
 	}
+	// What is let in.
 	Origins []string `key:"origins" default:""`
 	URL     string   `key:"url" default:""`
 	Words   []string `key:"words" default:""`
 
+	// What stands in front.
 	TrustedProxies []string `key:"trusted_proxies" default:""`
 	ProxyProtocol  bool     `key:"proxy_protocol" default:"false"`
 
+	// The process.
 	Loops   int           `key:"loops" default:"0" min:"0" max:"1024"`
 	Shards  int           `key:"shards" default:"0" min:"0" max:"1024"`
 	GOGC    int           `key:"gogc" default:"100" min:"20" max:"1000"`
@@ -51,6 +56,7 @@ type Config struct {
 	RawSend bool          `key:"raw_send" default:"true"`
 	IO      string        `key:"io" default:"auto" oneof:"auto,writes,uring"`
 
+	// Its parts.
 	Conns struct {
 		Max              int           `key:"conns.max" default:"0" min:"0" max:"10000000"`
 		AcceptRate       int           `key:"conns.accept_rate" default:"20000" min:"1" max:"10000000"`
@@ -312,7 +318,8 @@ func (c *Config) checkProxies() (faults []error) {
 	for _, text := range c.TrustedProxies {
 		_, addrErr := netip.ParseAddr(text)
 		if _, err := netip.ParsePrefix(text); err != nil && addrErr != nil {
-			faults = append(faults, fmt.Errorf("  trusted_proxies: %q is neither an address nor a range such as 10.0.0.0/8", text))
+			faults = append(faults,
+				fmt.Errorf("  trusted_proxies: %q is neither an address nor a range such as 10.0.0.0/8", text))
 		}
 	}
 	if c.ProxyProtocol && len(c.TrustedProxies) == 0 {

@@ -156,3 +156,20 @@ func TestStoreNameHidesThePassword(t *testing.T) {
 		}
 	}
 }
+
+func TestTrustedProxies(t *testing.T) {
+	env := []string{"LECTERN_TRUSTED_PROXIES=127.0.0.1, 10.0.0.0/8,2001:db8::/32", "LECTERN_PROXY_PROTOCOL=true"}
+	c, err := Load("", env, nil)
+	if err != nil || len(c.TrustedProxies) != 3 || !c.ProxyProtocol {
+		t.Errorf("%+v, %v", c, err)
+	}
+	for env, want := range map[string]string{
+		"LECTERN_TRUSTED_PROXIES=nginx":       `trusted_proxies: "nginx" is neither`,
+		"LECTERN_TRUSTED_PROXIES=10.0.0.0/40": `trusted_proxies: "10.0.0.0/40" is neither`,
+		"LECTERN_PROXY_PROTOCOL=true":         "proxy_protocol: nobody is trusted",
+	} {
+		if _, err := Load("", []string{env}, nil); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", env, err)
+		}
+	}
+}

@@ -111,7 +111,8 @@ func (p *proxy) writeConfig(t *testing.T, dir, upstream string) {
 	if os.Getuid() == 0 {
 		user = "user root;\n" // its own files are in a folder of root's
 	}
-	main := user + "worker_processes 2;\npid " + filepath.Join(dir, "nginx.pid") + ";\nevents { worker_connections 512; }\n" +
+	main := user + "worker_processes 2;\npid " + filepath.Join(dir, "nginx.pid") + ";\n" +
+		"events { worker_connections 512; }\n" +
 		"http {\naccess_log off;\n"
 	for _, kind := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
 		main += kind + "_temp_path " + filepath.Join(dir, kind) + ";\n"
@@ -204,7 +205,8 @@ func TestBehindNginx(t *testing.T) {
 	base := "https://" + p.secure
 	me := p.http(t, "127.0.0.2")
 
-	if r := fetch(t, p.http(t, "127.0.0.2"), "http://"+p.plain+"/join?pin=1"); r.StatusCode != http.StatusMovedPermanently ||
+	r := fetch(t, p.http(t, "127.0.0.2"), "http://"+p.plain+"/join?pin=1")
+	if r.StatusCode != http.StatusMovedPermanently ||
 		r.Header.Get("Location") != "https://127.0.0.1/join?pin=1" {
 		t.Errorf("over HTTP: %s to %s", r.Status, r.Header.Get("Location"))
 	}

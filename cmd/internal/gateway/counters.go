@@ -12,8 +12,8 @@ type counters struct {
 	upgrades, handedOff, handOffFull, deliveries, groups, lostDeliveries atomic.Int64
 	members                                                              variantCounts // connections now
 	turnedAway                                                           atomic.Int64  // upgrades sent away with advice
-	clientsRefused                                                       atomic.Int64  // of these, over the limit per address
-	badProxyHeaders                                                      atomic.Int64
+
+	clientsRefused, badProxyHeaders atomic.Int64 // behind trusted proxies: over the limit per address; no PROXY header
 
 	redelivered, queueDropped atomic.Int64 // messages of users' queues
 
