@@ -41,8 +41,10 @@ func newAdaptor(name string) (adaptor, error) {
 		return socketioAdaptor{}, nil
 	case "centrifuge":
 		return centrifugeAdaptor{}, nil
+	case "stomp":
+		return stompAdaptor{}, nil
 	}
-	return nil, usage("no adaptor %q: use lectern, raw, socketio or centrifuge", name)
+	return nil, usage("no adaptor %q: use lectern, raw, socketio, centrifuge or stomp", name)
 }
 
 type lecternAdaptor struct{}

@@ -35,6 +35,19 @@ func TestForeignFramesHoldTheTexts(t *testing.T) {
 			[]string{"P1", "P2", "E17"},
 			1,
 		},
+		"stomp": {
+			stompAdaptor{},
+			[]string{
+				"MESSAGE\nsubscription:room\nevent:room\\cjoin\n\n{}\x00",
+				"MESSAGE\nsubscription:room\nevent:bench\ncontent-length:4\n\n\"P1\"\x00", "\n",
+				"MESSAGE\ndestination:/user/queue/replies\nok:true\n\n{\"t0\":17,\"t1\":1}\x00",
+				"MESSAGE\ndestination:/user/queue/replies\nok:true\n\n{\"seq\":1}\x00",
+				"MESSAGE\ndestination:/user/queue/replies\nok:false\nerror:x\n\n{}\x00",
+				"ERROR\nmessage:no\n\n\x00",
+			},
+			[]string{"P1", "E17"},
+			2,
+		},
 	} {
 		play := &texts{}
 		w := &worker{f: &fleet{}, play: play, errors: map[string]int64{}}

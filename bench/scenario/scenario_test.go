@@ -171,7 +171,7 @@ func TestWrongUsageIsToldBeforeAnythingStarts(t *testing.T) {
 		{Scenario: "nonsense", Target: "ws://127.0.0.1:1"},
 		{Scenario: "idle", Target: "wss://127.0.0.1:1"},
 		{Scenario: "idle", Target: "ftp://127.0.0.1:1"},
-		{Scenario: "idle", Target: "ws://127.0.0.1:1", Adaptor: "stomp"},
+		{Scenario: "idle", Target: "ws://127.0.0.1:1", Adaptor: "telnet"},
 		{Scenario: "quiz", Target: "ws://127.0.0.1:1", Adaptor: "raw"},
 		{Scenario: "idle", Target: "ws://127.0.0.1:1", Conns: 2, Rooms: 3},
 		{Scenario: "idle", Target: "ws://127.0.0.1:1", Conns: -1},

@@ -44,8 +44,8 @@ func benchCommand() *cobra.Command {
 	}
 	f := c.Flags()
 	f.StringVar(&opt.Target, "target", "http://127.0.0.1:8080", "the server's URL")
-	f.StringVar(&opt.Adaptor, "adaptor", "lectern", "lectern, socketio, centrifuge, or raw (the simple servers of "+
-		"bench/peers)")
+	f.StringVar(&opt.Adaptor, "adaptor", "lectern", "lectern, stomp (the same server), socketio, centrifuge, "+
+		"or raw (the simple servers of bench/peers)")
 	f.IntVar(&opt.Conns, "conns", 1000, "connections")
 	f.IntVar(&opt.Rooms, "rooms", 1, "rooms, over which the connections are spread")
 	f.Float64Var(&opt.Rate, "rate", 0, "messages a second: per room in fanout, chat and mixed, of all in echo; "+
