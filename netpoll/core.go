@@ -83,7 +83,10 @@ type Core struct {
 	refusing atomic.Bool
 	stopping atomic.Bool
 	accepted atomic.Uint64
-	turned   [refusalCount]atomic.Uint64
+	forward  atomic.Pointer[func(fd int) bool] // where connections go once another process takes over
+
+	forwarded atomic.Uint64
+	turned    [refusalCount]atomic.Uint64
 }
 
 // NewCore checks the configuration and returns a core without loops.

@@ -60,6 +60,7 @@
 //	sends in one submission        64                          sends   another submission
 //	frames copied for submissions  65,536 per loop             bytes   another submission
 //	connections                    Config.ConnsMax             conns   closed at once, counted as refused
+//	… between Listen and Serve     the same                    conns   the same
 //	… the last 32nd of them                                            accepted; Conn.Late tells the handler
 //	new connections                Config.AcceptRate           per s   the same
 //	read buffer                    Config.ReadBufferBytes      bytes   the next read, in the next turn
@@ -102,8 +103,8 @@
 //   - Writev changes the slices it is given. They are filled anew for each call.
 //   - Unread bytes go to a buffer without a limit. All bytes are taken in each callback.
 //   - Nothing recovers panics. Every callback does, closes that connection and counts it.
-//   - Stopping closes everyone at once and the listener can't stop accepting. Core.Refuse turns new ones away, and Stop
-//     closes each connection after flushing it.
+//   - Stopping closes everyone at once and the listener can't stop accepting. Core.Refuse turns new ones away,
+//     Server.Forward gives them to the process that takes over, and Stop closes each connection after flushing it.
 //   - Its loops are not shown. Binding them goes through the socket pairs; connections accepted before wait for that.
 //
 // Edge-triggered mode is not used: it pays a second read(2), which finds nothing, for every message, and what it

@@ -26,8 +26,11 @@ type engine struct {
 	eng      gnet.Engine
 	bound    sync.Map // gnet.EventLoop → *gnetLoop
 
-	mu    sync.Mutex
-	early map[gnet.EventLoop][]gnet.Conn // accepted before their loop was bound
+	balancer sync.Mutex // held while connections are registered: gnet's choice of the loop is not guarded
+
+	mu      sync.Mutex
+	early   map[gnet.EventLoop][]gnet.Conn // accepted before their loop was bound
+	waiting int                            // in all of early
 }
 
 // gnetLoop drives one Loop by one of gnet's event loops. gnet does not show its loops, so each gets a socket pair
@@ -93,6 +96,8 @@ func (e *engine) openWide() error {
 // bindLoops enrols a socket pair in each of gnet's loops. The balancer hands them out in turn and nobody else uses it,
 // so each pair meets another loop.
 func (e *engine) bindLoops(ctx context.Context) error {
+	e.balancer.Lock()
+	defer e.balancer.Unlock()
 	for _, d := range e.loops {
 		theirs, err := d.openBell()
 		if err != nil {
@@ -186,17 +191,33 @@ func (e *engine) OnOpen(gc gnet.Conn) ([]byte, gnet.Action) {
 	if a, ok := gc.Context().(*adopted); ok {
 		return nil, a.d.arrived(gc, a)
 	}
+	if forward := e.core.forward.Load(); forward != nil {
+		if !e.core.passOn(gc, *forward) {
+			e.core.turned[RefusalShut].Add(1)
+		}
+		return nil, gnet.Close
+	}
 	d := e.loopOf(gc.EventLoop())
 	if d == nil {
-		e.mu.Lock()
-		e.early[gc.EventLoop()] = append(e.early[gc.EventLoop()], gc)
-		e.mu.Unlock()
-		return nil, gnet.None
+		return nil, e.wait(gc)
 	}
 	if d.port.Opened(gc) == nil {
 		return nil, gnet.Close
 	}
 	return nil, gnet.None
+}
+
+// wait keeps a connection until its loop is bound, or refuses it: running out of descriptors would end the engine.
+func (e *engine) wait(gc gnet.Conn) gnet.Action {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.waiting >= e.core.cfg.ConnsMax {
+		e.core.turned[RefusalCap].Add(1)
+		return gnet.Close
+	}
+	e.waiting++
+	e.early[gc.EventLoop()] = append(e.early[gc.EventLoop()], gc)
+	return gnet.None
 }
 
 // bind joins one of gnet's loops with one of ours, on the loop's goroutine, and opens what was accepted before.
@@ -207,6 +228,7 @@ func (e *engine) bind(d *gnetLoop, loop gnet.EventLoop) {
 	e.mu.Lock()
 	early := e.early[loop]
 	delete(e.early, loop)
+	e.waiting -= len(early)
 	e.mu.Unlock()
 	for _, gc := range early {
 		if d.port.Opened(gc) == nil {
@@ -252,7 +274,9 @@ func (e *engine) OnClose(gc gnet.Conn, err error) gnet.Action {
 	if gc.Context() == nil { // refused, or still waiting for its loop to be bound
 		e.mu.Lock()
 		loop := gc.EventLoop()
+		before := len(e.early[loop])
 		e.early[loop] = slices.DeleteFunc(e.early[loop], func(o gnet.Conn) bool { return o == gc })
+		e.waiting -= before - len(e.early[loop])
 		e.mu.Unlock()
 	}
 	return gnet.None
@@ -307,10 +331,6 @@ func (d *gnetLoop) Dup(t Transport) (*net.TCPConn, error) {
 		return nil, errors.New("netpoll: not a TCP connection")
 	}
 	return tcp, nil
-}
-
-func setReusePort(fd int) error {
-	return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
 }
 
 // engineLogger shows gnet's log lines in ours.

@@ -17,10 +17,13 @@ import (
 // stop it once.
 type Server struct {
 	*Core
-	engine *engine
-	addr   net.Addr
+	engine       *engine
+	addr         net.Addr
+	ownListeners []int // gnet's; found once, while there are few descriptors
+	inherited    inherited
 
 	started   atomic.Bool
+	serving   atomic.Bool // the loops are bound
 	stopAsked atomic.Bool
 	ended     chan struct{} // closed when gnet has returned and everything is released
 	fatal     chan error    // one error if the engine ended unasked; then closed
@@ -36,9 +39,18 @@ func New(cfg Config, handler Handler) (*Server, error) {
 	return &Server{Core: core, ended: make(chan struct{}), fatal: make(chan error, 1)}, nil
 }
 
-// Start listens and starts the loops. When it returns nil, connections are accepted, Addr and Loops are valid, and
+// Start is Listen and Serve. When it returns nil, connections are accepted, Addr and Loops are valid, and
 // Handler.LoopStarted has been called for every loop. A taken port is an error that says so. ctx bounds the start only.
 func (s *Server) Start(ctx context.Context) error {
+	if err := s.Listen(); err != nil {
+		return err
+	}
+	return s.Serve(ctx)
+}
+
+// Listen opens the port and starts the event engine, but shows nothing to the Handler: connections are accepted, as
+// many as Config.ConnsMax, and wait with what they send until Serve. A taken port is an error that says so.
+func (s *Server) Listen() error {
 	if s.started.Swap(true) {
 		return errors.New("netpoll: a server can be started only once")
 	}
@@ -61,12 +73,20 @@ func (s *Server) Start(ctx context.Context) error {
 		s.abandon()
 		return fmt.Errorf("netpoll: can't listen on %s: %w", addr, orNil(err, errEngineEnded))
 	}
+	s.ownListeners = findListeners(addr)
 	go s.watch(ran)
+	return nil
+}
+
+// Serve starts the loops of a server that listens: from here on the Handler hears of connections, those that have
+// waited first. ctx bounds the start only.
+func (s *Server) Serve(ctx context.Context) error {
 	if err := s.engine.bindLoops(ctx); err != nil {
 		stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer cancel()
 		return errors.Join(err, s.Stop(stopCtx))
 	}
+	s.serving.Store(true)
 	return nil
 }
 
@@ -130,6 +150,13 @@ func (s *Server) Stop(ctx context.Context) error {
 	}
 	s.stopAsked.Store(true)
 	s.stopping.Store(true)
+	s.stopInherited()
+	if !s.serving.Load() { // no loop of ours would take the order
+		asked, cancel := context.WithCancel(ctx)
+		cancel()
+		_ = s.engine.eng.Stop(asked) // only asks: the waiting is ours
+		return s.awaitEnd(ctx)
+	}
 	var closed sync.WaitGroup
 	for _, l := range s.loops {
 		closed.Add(1)
@@ -146,6 +173,10 @@ func (s *Server) Stop(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 	s.engine.shutdown()
+	return s.awaitEnd(ctx)
+}
+
+func (s *Server) awaitEnd(ctx context.Context) error {
 	select {
 	case <-s.ended:
 		return nil
@@ -165,19 +196,19 @@ func engineAddr(addr net.Addr) string {
 }
 
 // probe resolves the address to one with a port, and fails if someone listens there and sharing was not asked for:
-// gnet's own listeners share the port, so they would not notice.
+// gnet's own listeners share the port, so they would not notice. A port that is shared is not tried: the kernel would
+// give some of its connections to the listener that is closed at once.
 func probe(addr string, share bool) (net.Addr, error) {
-	lc := net.ListenConfig{}
 	if share {
-		lc.Control = func(_, _ string, raw syscall.RawConn) error {
-			var err error
-			if e := raw.Control(func(fd uintptr) { err = setReusePort(int(fd)) }); e != nil {
-				return e
-			}
-			return err
+		tcp, err := net.ResolveTCPAddr("tcp", addr)
+		if err != nil {
+			return nil, fmt.Errorf("netpoll: can't listen on %q: %w", addr, err)
+		}
+		if tcp.Port != 0 {
+			return tcp, nil
 		}
 	}
-	ln, err := lc.Listen(context.Background(), "tcp", addr)
+	ln, err := new(net.ListenConfig).Listen(context.Background(), "tcp", addr)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return nil, fmt.Errorf("netpoll: %s is taken: stop the program that listens there or choose another address: %w",
 			addr, err)

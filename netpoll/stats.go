@@ -32,6 +32,7 @@ type Stats struct {
 	Accepted  uint64               // connections that were opened
 	Refused   uint64               // connections closed at once: Refuse, the cap, Admit
 	RefusedBy [refusalCount]uint64 // the same, by Refusal
+	Forwarded uint64               // connections given to another process (Server.Forward)
 	Late      uint64               // accepted above Config.AcceptRate or in the last places, to be sent away
 	Closed    map[Reason]uint64    // connections by why they ended; reasons that never occurred are absent
 	Dropped   map[Class]uint64     // frames discarded: volatile shed, state replaced, any lost when a connection closed
@@ -54,10 +55,10 @@ func (k *Core) Stats() Stats {
 	s := Stats{
 		Open:     int(k.open.Load()),
 		Detached: int(k.detached.Load()),
-		Accepted: k.accepted.Load(),
-		Closed:   make(map[Reason]uint64),
-		Dropped:  make(map[Class]uint64),
-		IO:       IOWrites,
+		Accepted: k.accepted.Load(), Forwarded: k.forwarded.Load(),
+		Closed:  make(map[Reason]uint64),
+		Dropped: make(map[Class]uint64),
+		IO:      IOWrites,
 	}
 	for r := range k.turned {
 		s.RefusedBy[r] = k.turned[r].Load()

@@ -14,15 +14,43 @@ const pinsMax = 900_000
 
 // Directory knows which room a PIN leads to. It is safe for any goroutine.
 type Directory struct {
-	mu    sync.RWMutex
-	rooms map[string]string // PIN → room
+	mu      sync.RWMutex
+	rooms   map[string]string // PIN → room
+	missing bool              // rooms that have PINs are not back yet
 }
 
 // NewDirectory makes an empty one.
 func NewDirectory() *Directory { return &Directory{rooms: make(map[string]string)} }
 
-// Reserve picks a free PIN for the room. It fails with CodeUnavailable when half of all PINs are taken.
+// Await says that rooms with PINs of their own are still on their way (true) or all there (false). Meanwhile no PIN can
+// be reserved: it might be one of theirs.
+func (d *Directory) Await(missing bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.missing = missing
+}
+
+// Missing is nil when a PIN that is not known is nobody's; otherwise it says to try again. Any goroutine.
+func (d *Directory) Missing() *wire.Error {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	if !d.missing {
+		return nil
+	}
+	err := wire.NewError(wire.CodeUnavailable, "the server has just started and its rooms are coming back; try again")
+	err.RetryAfterMs = missingRetryMs
+	return err
+}
+
+// missingRetryMs is when it makes sense to ask again for a PIN, milliseconds.
+const missingRetryMs = 2000
+
+// Reserve picks a free PIN for the room. It fails with CodeUnavailable when half of all PINs are taken, or while rooms
+// are missing.
 func (d *Directory) Reserve(rand effect.Random, room string) (string, *wire.Error) {
+	if err := d.Missing(); err != nil {
+		return "", err
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if len(d.rooms) >= pinsMax/2 {

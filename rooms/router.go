@@ -6,6 +6,7 @@ import (
 	"runtime/pprof"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -35,15 +36,25 @@ func (r *Router) Post(shard int, commands []Command) bool { return r.shards[shar
 // PostAlways is Post for commands that can't be refused. Any goroutine.
 func (r *Router) PostAlways(shard int, commands []Command) { r.shards[shard].PostAlways(commands) }
 
-// Restore loads rooms, so that their timers run and their PINs work. Any goroutine.
-func (r *Router) Restore(rooms []string) {
-	for _, room := range rooms {
-		r.shards[r.ShardOf(room)].Restore(room)
+// Restore loads rooms, so that their timers run and their PINs work. done is called when all of them have been loaded
+// or can't be, from any goroutine. Any goroutine.
+func (r *Router) Restore(rooms []string, done func()) {
+	var left atomic.Int64
+	left.Store(int64(len(rooms)) + 1)
+	one := func() {
+		if left.Add(-1) == 0 {
+			done()
+		}
 	}
+	for _, room := range rooms {
+		r.shards[r.ShardOf(room)].Restore(room, one)
+	}
+	one()
 }
 
 // Run runs the shards, one goroutine each, until ctx ends; each then drains its inbox once more, so that what was
-// posted before is carried out and handed to the journal.
+// posted before is carried out and handed to the journal, and waits a while until that is durable and has been said. So
+// the journal and the outlet must outlive it.
 func (r *Router) Run(ctx context.Context) {
 	var wg sync.WaitGroup
 	for _, s := range r.shards {
@@ -79,12 +90,36 @@ func (s *Shard) run(ctx context.Context, now func() int64) {
 		select {
 		case <-ctx.Done():
 			s.inbox.stop()
-			commands, signals = s.inbox.take(commands, signals)
-			s.Drain(now(), commands, signals)
+			s.finish(now)
 			return
 		case <-s.inbox.wake:
 		case <-timer.C:
 		}
+	}
+}
+
+// finishMax is how long a shard that ends waits for the journal and the loops to take what it has said.
+const finishMax = 2 * time.Second
+
+// finish is a shard's last work: it carries out what waits, and lets what was said because of it go, so that whoever
+// asked before the end is answered. No time passes any more in its rooms.
+func (s *Shard) finish(now func() int64) {
+	commands, signals := s.inbox.take(nil, nil)
+	s.Drain(now(), commands, signals)
+	patience := time.NewTimer(finishMax)
+	defer patience.Stop()
+	for s.heldCount > 0 || len(s.outbound) > 0 || s.inFlight {
+		select {
+		case <-patience.C:
+			return
+		case <-s.inbox.wake:
+		}
+		_, signals = s.inbox.take(nil, nil)
+		for _, sig := range signals {
+			s.onSignal(now(), sig)
+		}
+		s.commit(now())
+		s.flush()
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"lectern/protocol/wire"
 	"lectern/rooms/effect"
 )
 
@@ -152,6 +153,77 @@ func TestRunDrainsAtTheEnd(t *testing.T) {
 	NewRouter([]*Shard{w.shard}, func() int64 { return w.now }).Run(ctx)
 	if n := len(w.journal.durable["r"]); n != 2 {
 		t.Fatalf("%d records", n)
+	}
+}
+
+// slowJournal says that records are durable when the test says so, from another goroutine.
+type slowJournal struct {
+	*fakeJournal
+	appended chan func()
+}
+
+func (j *slowJournal) Append(recs []Record, done func(error)) error {
+	j.appended <- func() {
+		j.store(recs)
+		done(nil)
+	}
+	return nil
+}
+
+// Whoever has asked before the end gets an answer once it is durable, also when that is after the last drain.
+func TestRunAnswersBeforeItEnds(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	w := newWorld(t, ShardConfig{}, nil)
+	journal := &slowJournal{fakeJournal: w.journal, appended: make(chan func(), 1)}
+	w.shard.ports.Journal = journal
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	fresh := cmd("r", wire.OpQuizCreate, 1, &Create{Quiz: testQuiz(), PIN: "123456"})
+	w.post(fresh)
+	var running sync.WaitGroup
+	running.Go(func() { NewRouter([]*Shard{w.shard}, func() int64 { return w.now }).Run(ctx) })
+	commit := <-journal.appended
+	if w.shard.Post([]Command{joinCmd("r", 2)}) {
+		t.Error("an ending shard takes commands")
+	}
+	commit()
+	running.Wait()
+	okReply(t, w.took(), fresh)
+}
+
+// A start that waits for its rooms hears of each of them, also of one that can't be loaded; until then nobody gets a
+// PIN that may be one of theirs.
+func TestRestoreSaysWhenAllRoomsAreThere(t *testing.T) {
+	w := newWorld(t, ShardConfig{}, nil)
+	w.do(cmd("a", wire.OpQuizCreate, 1, &Create{Quiz: testQuiz(), PIN: "123456"}))
+	w.do(cmd("b", wire.OpQuizCreate, 1, &Create{Quiz: testQuiz(), PIN: "234567"}))
+	w.pins = NewDirectory()
+	w.start(ShardConfig{})
+	w.pins.Await(true)
+	router := NewRouter([]*Shard{w.shard}, func() int64 { return w.now })
+	calls := 0
+	router.Restore([]string{"a", "b", "a"}, func() {
+		calls++
+		w.pins.Await(false)
+	})
+	w.drain()
+	w.loader.Work()
+	w.drain()
+	if _, err := w.pins.Reserve(rand.New(rand.NewPCG(1, 2)), "c"); calls != 0 || err == nil ||
+		err.Code != wire.CodeUnavailable || err.RetryAfterMs == 0 {
+		t.Fatalf("%d calls, %+v", calls, err)
+	}
+	w.journal.broken = errTest
+	w.settle()
+	if calls != 1 || w.pins.Missing() != nil {
+		t.Fatalf("%d calls, %v", calls, w.pins.Missing())
+	}
+	if room, ok := w.pins.Room("123456"); !ok || room != "a" {
+		t.Errorf("the PIN leads to %q", room)
+	}
+	router.Restore(nil, func() { calls++ })
+	if calls != 2 {
+		t.Error("nothing to restore is done at once")
 	}
 }
 

@@ -113,6 +113,7 @@ type slot struct {
 	heapIndex  int // in deadlines; -1: not there
 	emptySince int64
 	unasked    bool   // loaded at start, and nobody has wanted anything of it since
+	restored   func() // called once when it has been loaded at start, or can't be; nil: not such a room
 	restoredAt int64  // its last fact before it was loaded; zero once somebody has been here
 	pin        string // as it stands in the directory
 }
@@ -137,8 +138,9 @@ func (s *Shard) Post(commands []Command) bool { return s.inbox.post(commands, fa
 // PostAlways is Post for commands that can't be refused: connections that are gone. Any goroutine.
 func (s *Shard) PostAlways(commands []Command) { s.inbox.post(commands, true) }
 
-// Restore loads a room of this shard, so that its timers run and its PIN works. Any goroutine.
-func (s *Shard) Restore(room string) { s.inbox.signalWith(restore{room}) }
+// Restore loads a room of this shard, so that its timers run and its PIN works; then, or when it can't be loaded, done
+// is called on the shard's goroutine. Any goroutine.
+func (s *Shard) Restore(room string, done func()) { s.inbox.signalWith(restore{room, done}) }
 
 // Turn takes everything that waits in the inbox and drains it; it returns what Drain returns. For a simulation, which
 // has no goroutine that does so.

@@ -269,6 +269,10 @@ func (s *Shard) onLoaded(now int64, l loaded) {
 	sl.loading = false
 	waiting := sl.waiting
 	sl.waiting = nil
+	if restored := sl.restored; restored != nil {
+		sl.restored = nil
+		defer restored()
+	}
 	if l.err != nil {
 		s.ports.Logger.Error("a room can't be rebuilt from its records", "room", sl.id, "err", l.err)
 		for i := range waiting {
@@ -372,13 +376,17 @@ func (s *Shard) wait(sl *slot, cmd *Command) {
 }
 
 // restore is the signal to load a room at start, so that its timers run.
-type restore struct{ room string }
+type restore struct {
+	room string
+	done func()
+}
 
 func (s *Shard) onRestore(r restore) {
 	if s.slots[r.room] != nil {
+		r.done()
 		return
 	}
-	sl := &slot{id: r.room, heapIndex: -1, unasked: true}
+	sl := &slot{id: r.room, heapIndex: -1, unasked: true, restored: r.done}
 	s.slots[r.room] = sl
 	s.stats.rooms.Add(1)
 	s.load(sl)

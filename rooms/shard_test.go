@@ -497,7 +497,7 @@ func TestAbandonedGameIsClosedInSpiteOfRestarts(t *testing.T) {
 	restart := func() {
 		w.pins = NewDirectory()
 		w.start(ShardConfig{})
-		w.shard.inbox.signalWith(restore{"g"})
+		w.shard.inbox.signalWith(restore{"g", func() {}})
 		w.commit()
 	}
 	w.now += 23 * 3_600_000
@@ -543,7 +543,7 @@ func TestRestoredRoomWithoutQuizLeavesSoon(t *testing.T) {
 	w.do(joinCmd("r", 1), publishCmd("r", 1, `1`, ""), joinCmd("wanted", 1), publishCmd("wanted", 1, `1`, ""))
 	w.start(ShardConfig{})
 	for _, room := range []string{"r", "wanted"} {
-		w.shard.inbox.signalWith(restore{room})
+		w.shard.inbox.signalWith(restore{room, func() {}})
 	}
 	w.commit()
 	w.do(cmd("wanted", wire.OpQuizState, 1, nil))
@@ -640,8 +640,8 @@ func TestRestoreResumesTheClock(t *testing.T) {
 	w.pins = NewDirectory()
 	w.now += 60_000 // nobody there
 	w.start(ShardConfig{})
-	w.shard.inbox.signalWith(restore{"g"})
-	w.shard.inbox.signalWith(restore{"g"})
+	w.shard.inbox.signalWith(restore{"g", func() {}})
+	w.shard.inbox.signalWith(restore{"g", func() {}})
 	w.commit()
 	if room, _ := w.pins.Room(pin); room != "g" {
 		t.Fatal("the PIN was not entered again")
@@ -670,7 +670,7 @@ func TestOpenQuestionGetsTheOutageBack(t *testing.T) {
 		w.do(joinCmd("g", 1), hostCmd("g", wire.OpQuizStart))
 		w.now += up + away
 		w.start(ShardConfig{AliveUntilMs: alive})
-		w.shard.inbox.signalWith(restore{"g"})
+		w.shard.inbox.signalWith(restore{"g", func() {}})
 		w.commit()
 		last := w.journal.durable["g"][len(w.journal.durable["g"])-1]
 		if got := fmt.Sprintf(`{"byMs":%d}`, want); last.Kind != "quiz.recovered" || string(last.Data) != got {

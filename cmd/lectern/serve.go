@@ -19,7 +19,7 @@ import (
 )
 
 // serveFlags are the settings that have a flag of their own; every setting has a key in the file and a variable.
-var serveFlags = []string{"listen", "admin", "store", "redis", "broker", "dev", "url"}
+var serveFlags = []string{"listen", "admin", "store", "redis", "broker", "dev", "url", "takeover"}
 
 func serveCommand() *cobra.Command {
 	var file string
@@ -50,7 +50,7 @@ func addConfigFlags(c *cobra.Command, keys ...string) {
 			if s.Key != key {
 				continue
 			}
-			if key == "dev" {
+			if key == "dev" || key == "takeover" {
 				c.Flags().Bool(key, false, s.Doc)
 			} else {
 				c.Flags().String(key, s.Default, s.Doc)
@@ -107,6 +107,7 @@ func serve(ctx context.Context, cfg *config.Config, out io.Writer) error {
 		stopSignals() // a second signal ends at once
 		log.Info("stopping", "drain", cfg.Drain.String())
 	case ended = <-a.Done():
+	case ended = <-a.TakenOver():
 	}
 	stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cfg.Drain+stopGrace)
 	defer cancel()

@@ -9,6 +9,9 @@ import (
 	"syscall"
 )
 
+// ErrInUse means that another process has the database.
+var ErrInUse = errors.New("sqlite: the database is in use by another lectern")
+
 // lockFile takes an exclusive flock, which ends with the process however it ends. The file holds the owner's process id
 // for the message, and stays.
 func lockFile(path string) (*os.File, error) {
@@ -22,8 +25,8 @@ func lockFile(path string) (*os.File, error) {
 			return nil, fmt.Errorf("sqlite: can't lock %s: %w; the data folder must be on a local disk", path, err)
 		}
 		owner, _ := io.ReadAll(io.LimitReader(f, 32))
-		return nil, fmt.Errorf("sqlite: the database is in use by another lectern (process %s): stop it, or name another "+
-			"database with --store sqlite:FILE", strings.TrimSpace(string(owner)))
+		return nil, fmt.Errorf("%w (process %s): stop it, take over from it with --takeover, or name another database "+
+			"with --store sqlite:FILE", ErrInUse, strings.TrimSpace(string(owner)))
 	}
 	if err := f.Truncate(0); err == nil {
 		_, _ = fmt.Fprintf(f, "%d\n", os.Getpid())

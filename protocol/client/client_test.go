@@ -314,3 +314,18 @@ func TestDelayFollowsTheCloseCode(t *testing.T) {
 		}
 	}
 }
+
+func TestAdviceInACloseReason(t *testing.T) {
+	for reason, want := range map[string]time.Duration{
+		"the server restarts; come back; retryAfterMs=6200": 6200 * time.Millisecond,
+		"overloaded; retryAfterMs=10, or later":             10 * time.Millisecond,
+		"retryAfterMs=999999999999":                         adviceMax,
+		"retryAfterMs=":                                     0,
+		"retryAfterMs=-5":                                   0,
+		"come back":                                         0,
+	} {
+		if got := adviceIn(reason); got != want {
+			t.Errorf("%q: %v, want %v", reason, got, want)
+		}
+	}
+}

@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"strconv"
+	"strings"
 	"time"
 
 	"lectern/protocol/wire"
@@ -16,7 +18,7 @@ func (c *Client) Run(ctx context.Context) error {
 	defer c.shut()
 	failures := 0
 	for {
-		usable, code, err := c.live(ctx)
+		usable, code, advice, err := c.live(ctx)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -27,7 +29,7 @@ func (c *Client) Run(ctx context.Context) error {
 		if usable {
 			failures = 0
 		}
-		wait := c.delay(code, failures)
+		wait := max(c.delay(code, failures), advice)
 		if refused != nil && refused.RetryAfterMs > 0 {
 			wait = max(wait, time.Duration(refused.RetryAfterMs)*time.Millisecond)
 		}
@@ -70,11 +72,29 @@ func (c *Client) delay(code wire.CloseCode, failures int) time.Duration {
 	return mean/2 + time.Duration(c.random()%uint64(mean))
 }
 
-// live is one connection's life. usable tells whether it got so far that requests were possible.
-func (c *Client) live(ctx context.Context) (usable bool, code wire.CloseCode, err error) {
+// adviceMax bounds what a server may tell a client to wait.
+const adviceMax = 10 * time.Minute
+
+// adviceIn is the delay that a close reason asks for: retryAfterMs=N. Zero without one.
+func adviceIn(reason string) time.Duration {
+	_, rest, found := strings.Cut(reason, "retryAfterMs=")
+	end := 0
+	for end < len(rest) && end < 9 && rest[end] >= '0' && rest[end] <= '9' {
+		end++
+	}
+	ms, err := strconv.Atoi(rest[:end])
+	if !found || err != nil {
+		return 0
+	}
+	return min(time.Duration(ms)*time.Millisecond, adviceMax)
+}
+
+// live is one connection's life. usable tells whether it got so far that requests were possible, advice what the server
+// asked for when it closed.
+func (c *Client) live(ctx context.Context) (usable bool, code wire.CloseCode, advice time.Duration, err error) {
 	conn, err := dial(ctx, &c.cfg, c.random)
 	if err != nil {
-		return false, 0, err
+		return false, 0, 0, err
 	}
 	conn.message = func(payload []byte) { c.received(conn, payload) }
 	c.mu.Lock()
@@ -105,7 +125,7 @@ func (c *Client) live(ctx context.Context) (usable bool, code wire.CloseCode, er
 	if conn.code >= 4200 && conn.code < 4300 {
 		err = &ClosedError{Code: conn.code, Reason: conn.reason}
 	}
-	return usable, conn.code, err
+	return usable, conn.code, adviceIn(conn.reason), err
 }
 
 // greet authenticates, asks for the time and comes back to the rooms; then everybody may send.

@@ -196,7 +196,7 @@ func (w *world) boot() {
 	w.process = p
 	live, _ := w.journal.LiveRooms()
 	for _, room := range live {
-		p.shardOf(room).Restore(room)
+		p.shardOf(room).Restore(room, func() {})
 	}
 }
 

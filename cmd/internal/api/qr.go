@@ -21,6 +21,9 @@ type qrRequest struct {
 // qr draws the code as one SVG path: sharp on any projector, a few kilobytes.
 func (a *API) qr(_ context.Context, in *qrRequest) (*fileReply, error) {
 	if _, ok := a.PINs.Room(in.PIN); !ok {
+		if missing := a.PINs.Missing(); missing != nil {
+			return nil, fail(missing)
+		}
 		return nil, fail(wire.NewError(wire.CodeUnknownRoom, "no game has this PIN"))
 	}
 	code, err := qrcode.New(a.base(in)+"/join?pin="+url.QueryEscape(in.PIN), qrcode.Medium)

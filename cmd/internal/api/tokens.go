@@ -148,6 +148,9 @@ func (a *API) cleanName(name string) (string, *wire.Error) {
 func (a *API) lookUp(ctx context.Context, pin, name, address string) (*rooms.Info, *wire.Error) {
 	room, ok := a.PINs.Room(pin)
 	if !ok {
+		if missing := a.PINs.Missing(); missing != nil {
+			return nil, missing
+		}
 		if err := a.limits.take(a.limits.wrong, address, a.Now(), "wrong PINs"); err != nil {
 			return nil, err
 		}

@@ -3,7 +3,8 @@
 //	store → journal → loader → shards → gateway → netpoll → net/http behind it → admin port
 //
 // Each part is stopped before the ones that it leans on: first the door, then the members are sent away, then the rooms
-// finish, then the journal writes out, then the store closes.
+// finish, then the journal writes out, then the store closes. A server that takes over from another one opens its port
+// first and the rest once the other one has let go of the store (takeover.go).
 package app
 
 import (
@@ -26,6 +27,7 @@ import (
 	"lectern/cmd/internal/api"
 	"lectern/cmd/internal/config"
 	"lectern/cmd/internal/gateway"
+	"lectern/cmd/internal/handover"
 	"lectern/cmd/internal/ops"
 	"lectern/cmd/internal/web"
 	"lectern/netpoll"
@@ -58,6 +60,7 @@ type App struct {
 	issuer  *auth.Issuer
 	gateway *gateway.Gateway
 	net     *netpoll.Server
+	handler *lateGateway // what net shows its connections to
 	http    *http.Server
 	api     *api.API
 	admin   *ops.Server
@@ -67,8 +70,15 @@ type App struct {
 	proxies    forwarded.Proxies
 	perAddress *addressLimit
 
+	// Taking over and being taken over from (takeover.go).
+	offer       *handover.Listener // for who takes over from this server; nil: nobody can
+	takenOver   chan error         // yields once, when somebody has
+	predecessor *handover.Peer     // whom this server took over from
+	successor   *handover.Peer     // who took over from this server
+
 	// What stops them.
 	roomsCfg    *rooms.Config
+	restored    chan struct{} // closed when the rooms that were alive are back
 	stopRooms   context.CancelFunc
 	stopLoader  context.CancelFunc
 	stopSearch  context.CancelFunc
@@ -78,12 +88,18 @@ type App struct {
 	background  sync.WaitGroup
 	demo        *Demo
 	stopOnce    sync.Once
+	endHTTP     func(context.Context) // once
+	endRooms    func(context.Context) error
 }
 
-// Start opens the store, rebuilds the rooms that were alive, and listens. What it has started is stopped again when a
-// later step fails.
+// Start opens the store, rebuilds the rooms that were alive, and listens; with the setting takeover it takes port and
+// store over from the server that has them, if one does. What it has started is stopped again when a later step fails.
 func Start(ctx context.Context, cfg *config.Config, log *slog.Logger) (a *App, err error) {
-	a = &App{cfg: cfg, log: log, clock: steadyMs(time.Now(), 0), stopWork: make(chan struct{})}
+	a = &App{
+		cfg: cfg, log: log, clock: steadyMs(time.Now(), 0), stopWork: make(chan struct{}), handler: new(lateGateway),
+		takenOver: make(chan error, 1), restored: make(chan struct{}),
+	}
+	a.endHTTP, a.endRooms = onlyOnce(a.stopHTTP), onlyOnceErr(a.stopRoomsAndStore)
 	defer func() {
 		if err != nil {
 			stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
@@ -103,7 +119,16 @@ func Start(ctx context.Context, cfg *config.Config, log *slog.Logger) (a *App, e
 	if err := native.Warm(); err != nil { // the codec compiles here, not at the first message of a kind
 		log.Warn("the codec can't be compiled at start; the first messages of each kind are slower", "err", err)
 	}
-	if a.store, err = OpenStore(ctx, cfg, log, ForServer); err != nil {
+	if a.roomsCfg, err = RoomsConfig(cfg); err != nil {
+		return a, err
+	}
+	ended := int64(0) // when the predecessor's rooms ended
+	if cfg.Takeover {
+		if ended, err = a.takeOver(ctx); err != nil {
+			return a, err
+		}
+	}
+	if err = a.openStore(ctx, ended != 0); err != nil {
 		return a, err
 	}
 	if err = a.setClock(ctx, time.Now()); err != nil {
@@ -118,12 +143,14 @@ func Start(ctx context.Context, cfg *config.Config, log *slog.Logger) (a *App, e
 	if err = a.startAdmin(); err != nil {
 		return a, err
 	}
-	if cfg.Dev {
+	if cfg.Dev && a.pins.Missing() == nil {
 		if a.demo, err = a.makeDemo(ctx); err != nil {
 			return a, err
 		}
 		a.api.SetDemo(a.demo.Room, a.demo.PIN)
 	}
+	a.tookOver(ended)
+	a.offerTakeover()
 	return a, nil
 }
 
@@ -137,9 +164,6 @@ func (a *App) startRooms(ctx context.Context) error {
 		return err
 	}
 	if err := a.issuer.MakeReceiptKey(ctx, time.Now()); err != nil {
-		return err
-	}
-	if a.roomsCfg, err = RoomsConfig(a.cfg); err != nil {
 		return err
 	}
 	a.roomsCfg.Quiz.ReceiptKey = func() string { return a.issuer.Receipts().Current() }
@@ -159,6 +183,7 @@ func (a *App) startRooms(ctx context.Context) error {
 
 	a.pins = rooms.NewDirectory()
 	a.gateway = a.newGateway()
+	a.handler.Gateway = a.gateway
 	shards := make([]*rooms.Shard, orCPUs(a.cfg.Shards))
 	for i := range shards {
 		shards[i] = rooms.NewShard(i, rooms.ShardConfig{
@@ -173,7 +198,11 @@ func (a *App) startRooms(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	a.router.Restore(live)
+	a.pins.Await(true)
+	a.router.Restore(live, func() {
+		a.pins.Await(false)
+		close(a.restored)
+	})
 	a.background.Go(a.keepAliveMark)
 	roomsCtx, stopRooms := context.WithCancel(context.Background())
 	a.stopRooms = stopRooms
@@ -184,6 +213,23 @@ func (a *App) startRooms(ctx context.Context) error {
 	}()
 	if len(live) > 0 {
 		a.log.Info("rooms come back", "rooms", len(live))
+	}
+	return a.awaitRestored(ctx)
+}
+
+// restoreWait is how long the port stays shut at most while rooms come back; after it, commands wait for their room,
+// and PINs that are not known yet are "unavailable".
+const restoreWait = 10 * time.Second
+
+func (a *App) awaitRestored(ctx context.Context) error {
+	patience := time.NewTimer(restoreWait)
+	defer patience.Stop()
+	select {
+	case <-a.restored:
+	case <-patience.C:
+		a.log.Warn("not all rooms are back yet; the port opens all the same", "waited", restoreWait.String())
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 	return nil
 }
@@ -223,7 +269,31 @@ func (a *App) newGateway() *gateway.Gateway {
 	})
 }
 
-// startNet opens the one port.
+// openPort listens; connections wait until the gateway is there. share allows that another server has the port too.
+func (a *App) openPort(share bool) error {
+	server, err := netpoll.New(netpoll.Config{
+		Addr: a.cfg.Listen, Loops: a.cfg.Loops, ConnsMax: a.cfg.Conns.Max, HandshakeTimeout: a.cfg.Conns.HandshakeTimeout,
+		OutboxHighBytes: a.cfg.Conns.OutboxHighBytes, OutboxHardBytes: a.cfg.Conns.OutboxHardBytes, RawSend: a.cfg.RawSend,
+		IO: netpoll.IO(a.cfg.IO), AcceptRate: a.cfg.Conns.AcceptRate, Admit: a.perAddress.atAccept(),
+		SlowConsumerFrame: func() []byte {
+			return ws.AppendClose(nil, uint16(wire.CloseSlowConsumer), "too slow; come back with your last seq")
+		},
+		ReusePort: share, Logger: a.log,
+	}, a.handler)
+	if err != nil {
+		return err
+	}
+	if err := server.Listen(); err != nil {
+		return err
+	}
+	a.net = server
+	return nil
+}
+
+// lateGateway is the handler of a port that was opened before there was a gateway.
+type lateGateway struct{ *gateway.Gateway }
+
+// startNet starts what is behind the one port.
 func (a *App) startNet(ctx context.Context) error {
 	a.api = api.New(api.Options{
 		Store: a.store, Issuer: a.issuer, Gateway: a.gateway, PINs: a.pins, RoomsConfig: a.roomsCfg, Journal: a.journal,
@@ -241,21 +311,12 @@ func (a *App) startNet(ctx context.Context) error {
 		WriteTimeout: 2 * time.Minute, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
 		ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
 	}
-	var err error
-	a.net, err = netpoll.New(netpoll.Config{
-		Addr: a.cfg.Listen, Loops: a.cfg.Loops, ConnsMax: a.cfg.Conns.Max, HandshakeTimeout: a.cfg.Conns.HandshakeTimeout,
-		OutboxHighBytes: a.cfg.Conns.OutboxHighBytes, OutboxHardBytes: a.cfg.Conns.OutboxHardBytes, RawSend: a.cfg.RawSend,
-		IO: netpoll.IO(a.cfg.IO), AcceptRate: a.cfg.Conns.AcceptRate, Admit: a.perAddress.atAccept(),
-		SlowConsumerFrame: func() []byte {
-			return ws.AppendClose(nil, uint16(wire.CloseSlowConsumer), "too slow; come back with your last seq")
-		},
-		Logger: a.log,
-	}, a.gateway)
-	if err != nil {
-		return err
+	if a.net == nil {
+		if err := a.openPort(false); err != nil {
+			return err
+		}
 	}
-	if err := a.net.Start(ctx); err != nil {
-		a.net = nil
+	if err := a.net.Serve(ctx); err != nil {
 		return err
 	}
 	for range 2 {
@@ -348,6 +409,9 @@ func (a *App) startAdmin() error {
 
 // Ready says whether the server should get traffic; the error says why not.
 func (a *App) Ready() error {
+	if a.gateway.Left() {
+		return errors.New("the server is about to stop")
+	}
 	stats := a.journal.Stats()
 	if stats.FailedRooms > 0 {
 		return fmt.Errorf("storage: %d rooms wait for their records to become durable", stats.FailedRooms)
@@ -391,66 +455,6 @@ func (a *App) Demo() *Demo { return a.demo }
 
 // Done yields an error when the server has ended by itself.
 func (a *App) Done() <-chan error { return a.net.Done() }
-
-// Stop sends the members away over the configured time, lets the rooms finish, and writes out what was recorded. It
-// returns within ctx. It may be called once; later calls do nothing.
-func (a *App) Stop(ctx context.Context) (err error) {
-	a.stopOnce.Do(func() { err = a.stop(ctx) })
-	return err
-}
-
-// drainPerConn is the time that one connection adds to a drain, up to the configured length: a server with a handful of
-// members need not wait.
-const drainPerConn = 5 * time.Millisecond
-
-func (a *App) drainTime() time.Duration {
-	return min(a.cfg.Drain, time.Duration(a.net.Stats().Open)*drainPerConn)
-}
-
-func (a *App) stop(ctx context.Context) error {
-	var errs []error
-	if a.net != nil {
-		a.gateway.Drain(a.drainTime(), func(d time.Duration) {
-			select {
-			case <-ctx.Done():
-			case <-time.After(d):
-			}
-		})
-		a.net.Refuse(true)
-		shutdown, cancel := context.WithTimeout(ctx, 2*time.Second)
-		if a.http.Shutdown(shutdown) != nil {
-			_ = a.http.Close()
-		}
-		cancel()
-		errs = append(errs, a.gateway.HandOff().Close(), a.net.Stop(ctx))
-	}
-	close(a.stopWork)
-	if a.stopRooms != nil {
-		a.stopRooms()
-		<-a.roomsDone
-		a.markAlive(ctx)
-	}
-	if a.journal != nil {
-		errs = append(errs, a.journal.Close(ctx))
-	}
-	if a.stopLoader != nil {
-		a.stopLoader()
-	}
-	if a.stopSearch != nil {
-		a.stopSearch()
-	}
-	a.background.Wait()
-	if a.indexer != nil {
-		errs = append(errs, a.indexer.Index().Close())
-	}
-	if a.admin != nil {
-		errs = append(errs, a.admin.Close())
-	}
-	if a.store != nil {
-		errs = append(errs, a.store.Close())
-	}
-	return errors.Join(errs...)
-}
 
 // NewLogger makes the process's log, on w.
 func NewLogger(cfg *config.Config, w io.Writer) *slog.Logger {

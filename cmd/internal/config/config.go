@@ -27,12 +27,13 @@ import (
 // underscores behind LECTERN_, in the environment; min and max are inclusive.
 type Config struct {
 	// The server as a whole.
-	Listen string `key:"listen" default:":8080"`
-	Admin  string `key:"admin" default:"127.0.0.1:9090"`
-	Store  string `key:"store" default:"sqlite:data/lectern.db"`
-	Redis  string `key:"redis" default:""`
-	Broker string `key:"broker" default:"memory"`
-	Dev    bool   `key:"dev" default:"false"`
+	Listen   string `key:"listen" default:":8080"`
+	Admin    string `key:"admin" default:"127.0.0.1:9090"`
+	Store    string `key:"store" default:"sqlite:data/lectern.db"`
+	Redis    string `key:"redis" default:""`
+	Broker   string `key:"broker" default:"memory"`
+	Dev      bool   `key:"dev" default:"false"`
+	Takeover bool   `key:"takeover" default:"false"`
 
 	// What it says.
 	Log struct {

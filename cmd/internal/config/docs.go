@@ -2,12 +2,14 @@ package config
 
 // docs says what each setting means. A test keeps it complete.
 var docs = map[string]string{
-	"listen":     "address of the one port for WebSockets, pages and API",
-	"admin":      "address of the admin port (health, metrics, pprof); empty: none",
-	"store":      "sqlite:FILE, postgres://USER:PASSWORD@HOST:PORT/DATABASE, or memory for tests",
-	"redis":      "redis://HOST:PORT; not supported by this version",
-	"broker":     "memory; others are not supported by this version",
-	"dev":        "guests without a token, a demo quiz, every origin; never in production",
+	"listen": "address of the one port for WebSockets, pages and API",
+	"admin":  "address of the admin port (health, metrics, pprof); empty: none",
+	"store":  "sqlite:FILE, postgres://USER:PASSWORD@HOST:PORT/DATABASE, or memory for tests",
+	"redis":  "redis://HOST:PORT; not supported by this version",
+	"broker": "memory; others are not supported by this version",
+	"dev":    "guests without a token, a demo quiz, every origin; never in production",
+	"takeover": "take port and store over from the server that runs on the same store, if one does; it sends its " +
+		"members here and ends",
 	"log.level":  "least level that is logged",
 	"log.format": "shape of the log on standard error",
 	"origins":    "origins of pages that may connect, besides the server's own; * for all",

@@ -20,15 +20,15 @@ func (m *member) retryAfter() time.Duration {
 	return retryLeast + time.Duration(state(m.conn.Loop()).rand.IntN(spread))*time.Millisecond
 }
 
-// turnAway answers an upgrade that came when the server has more to take up than it may: with 503 and Retry-After,
-// before its token is looked at. A browser's page can't read that, so a page gets a WebSocket that closes at once with
-// 4102.
-func (m *member) turnAway(at *endpoint, req *http1.Request) session.Verdict {
-	m.gateway().counters.turnedAway.Add(1)
+// turnAway answers an upgrade that can't be taken up now: with 503 and Retry-After, before its token is looked at. A
+// browser's page can't read that, so a page gets a WebSocket that closes at once with the code.
+func (m *member) turnAway(
+	at *endpoint, req *http1.Request, code wire.CloseCode, after time.Duration, why string,
+) session.Verdict {
 	if req.Headers.Get("Origin") == "" {
-		return retryLater(m.retryAfter(), "too many are connecting at this moment; connect again in a moment")
+		return retryLater(after, why)
 	}
-	m.badToken = wire.CloseOverloaded
+	m.badToken = code
 	return at.upgrade(m, req)
 }
 

@@ -1,9 +1,6 @@
 package gateway
 
 import (
-	"time"
-
-	"lectern/netpoll"
 	"lectern/protocol/native"
 	"lectern/protocol/wire"
 	"lectern/rooms"
@@ -145,6 +142,9 @@ func (m *member) roomOf(name string) (string, *wire.Error) {
 	case m.scope != "" && room != m.scope:
 		return "", wire.NewError(wire.CodeForbidden, "this token is good for another room only")
 	case !known: // not the name of a room that joining would create
+		if missing := m.gateway().pins.Missing(); missing != nil {
+			return "", missing
+		}
 		return "", wire.NewError(wire.CodeUnknownRoom, "no room has this PIN")
 	}
 	return room, nil
@@ -353,18 +353,3 @@ func (g *Gateway) everywhere(f func(*member)) {
 
 // walk is a task that visits every connection of a loop.
 type walk func(*member)
-
-// Drain refuses new connections and sends the members away in waves over the given time, telling them to come back. It
-// returns when the last wave has been told.
-func (g *Gateway) Drain(over time.Duration, tick func(time.Duration)) {
-	g.draining.Store(true)
-	const waves = 10
-	for wave := range waves {
-		g.everywhere(func(m *member) {
-			if m.greeted && netpoll.ConnID(m.id()).Slot()%waves == wave {
-				m.close(wire.CloseDrain, "the server restarts; come back")
-			}
-		})
-		tick(over / waves)
-	}
-}

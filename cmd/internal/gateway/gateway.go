@@ -92,8 +92,11 @@ type Gateway struct {
 	loopsMu  sync.Mutex                      // guards changes of loops
 	loops    atomic.Pointer[[]*netpoll.Loop] // those that have started; no other has members
 	draining atomic.Bool
-	counters counters
-	queues   userQueues
+	backAt   atomic.Int64 // while draining: when somebody serves this port again, Unix milliseconds
+	// backSpreadMs is over how long those come back who are told of backAt.
+	backSpreadMs atomic.Int64
+	counters     counters
+	queues       userQueues
 
 	stompLimits stomp.Limits // immutable
 
@@ -267,6 +270,10 @@ func (g *Gateway) refuseBatch(l *netpoll.Loop, shard int, batch []rooms.Command)
 			if batch[i].Op == wire.OpRoomJoin {
 				m.forgetPending(batch[i].Room)
 			}
+			if g.draining.Load() { // another server has the rooms, or will have them
+				m.sendOn()
+				continue
+			}
 			m.refuse(batch[i].From.Req, err)
 		}
 	}
@@ -314,6 +321,8 @@ func (g *Gateway) Closed(c *netpoll.Conn, _ netpoll.Reason) {
 func (g *Gateway) Task(l *netpoll.Loop, task any) {
 	switch t := task.(type) {
 	case *delivery:
+		t.run(l)
+	case passOn:
 		t.run(l)
 	case written:
 		g.measure(t)

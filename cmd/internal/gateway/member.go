@@ -61,13 +61,13 @@ func (m *member) Head(req *http1.Request) session.Verdict {
 		return at.judge(m, req)
 	}
 	if g.draining.Load() {
-		return retryLater(m.retryAfter(), "this server is shutting down; connect again in a moment")
+		return m.turnAway(at, req, wire.CloseDrain, m.backAfter(),
+			"this server is shutting down; connect again in a moment")
 	}
-	if m.conn.Late() {
-		return m.turnAway(at, req)
-	}
-	if !g.admitClient(m, req) {
-		return m.turnAway(at, req)
+	if m.conn.Late() || !g.admitClient(m, req) {
+		g.counters.turnedAway.Add(1)
+		return m.turnAway(at, req, wire.CloseOverloaded, m.retryAfter(),
+			"too many are connecting at this moment; connect again in a moment")
 	}
 	if origin := req.Headers.Get("Origin"); origin != "" && !g.originAllowed(origin, req.Host) {
 		return reject(403, "this origin is not allowed; add it to origins in the configuration")
@@ -137,6 +137,9 @@ func (m *member) Opened() {
 	switch m.badToken {
 	case wire.CloseOverloaded:
 		m.close(m.badToken, fmt.Sprintf("overloaded; retryAfterMs=%d", m.retryAfter().Milliseconds()))
+		return
+	case wire.CloseDrain:
+		m.sendOn()
 		return
 	case wire.CloseTokenExpired:
 		m.close(m.badToken, "the token has expired; renew it and come back")

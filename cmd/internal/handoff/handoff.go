@@ -5,8 +5,10 @@
 package handoff
 
 import (
+	"context"
 	"net"
 	"sync"
+	"time"
 )
 
 // Listener is what net/http listens on. All methods may be called from any goroutine.
@@ -22,7 +24,7 @@ func New(queueMax int) *Listener {
 }
 
 // Give hands a connection over, with the bytes that were read from it, which are copied. It reports false, and closes
-// the connection, when too many wait. After Close it is closed as well. It never blocks.
+// the connection, when too many wait. After Close it is told to come back. It never blocks.
 func (l *Listener) Give(conn net.Conn, read []byte) bool {
 	select {
 	case l.conns <- &readAgain{Conn: conn, head: append([]byte(nil), read...)}:
@@ -48,17 +50,40 @@ func (l *Listener) Accept() (net.Conn, error) {
 	}
 }
 
-// Close ends Accept. What waits is closed.
+// Idle waits until everything that waits has been accepted, or until ctx ends. It makes sense when nothing more comes.
+func (l *Listener) Idle(ctx context.Context) {
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for len(l.conns) > 0 && ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case <-tick.C:
+		}
+	}
+}
+
+// Close ends Accept. What waits is told to come back.
 func (l *Listener) Close() error {
 	l.once.Do(func() { close(l.shut) })
 	for {
 		select {
 		case c := <-l.conns:
-			_ = c.Close()
+			turnAway(c)
 		default:
 			return nil
 		}
 	}
+}
+
+// turnAwayMax is how long an answer may take. Nothing has been sent on the connection, so a socket takes it at once.
+const turnAwayMax = 10 * time.Millisecond
+
+// turnAway answers a request that nobody will accept any more.
+func turnAway(c net.Conn) {
+	_ = c.SetWriteDeadline(time.Now().Add(turnAwayMax))
+	_, _ = c.Write([]byte("HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\n" +
+		"Content-Length: 0\r\n\r\n"))
+	_ = c.Close()
 }
 
 // Addr names the listener; the port is netpoll's.

@@ -57,6 +57,7 @@ var directions = []direction{
 	},
 	{folder: "cmd/internal/web", may: []string{"protocol/client/js", "protocol/schema"}},
 	{folder: "cmd/internal/config"},
+	{folder: "cmd/internal/handover"},
 	{
 		folder: "cmd/internal/ops",
 		may: []string{

@@ -44,6 +44,8 @@ export function afterClose(code, reason, attempt, random) {
     return { action: 'reconnect', delayMs: Math.round(wait + random() * Math.min(wait / 4, 2_000)) };
   }
   const atOnce = (code >= 4000 && code <= 4099) || code === 4300;
+  const advised = atOnce ? retryAfterOf(reason) : undefined;
+  if (advised !== undefined && attempt < 2) return { action: 'reconnect', delayMs: advised };
   // A server that sends everybody away over and over is not helped by clients that come back at once for ever.
   if (atOnce && attempt < 2) return { action: 'reconnect', delayMs: Math.round(random() * atOnceMs) };
   return { action: 'reconnect', delayMs: backoffMs(attempt, random) };

@@ -58,6 +58,8 @@ test('close codes say what to do', () => {
   assert.deepEqual(plan(4002), { action: 'renew', delayMs: 0 });
   for (const code of [4200, 4201, 4202, 4203, 4299]) assert.equal(plan(code).action, 'stop');
   assert.ok(plan(4102, 'retryAfterMs=1200').delayMs >= 1_200);
+  assert.equal(plan(4000, 'the server restarts; come back; retryAfterMs=6200').delayMs, 6_200);
+  assert.ok(plan(4000, 'retryAfterMs=1', 6).delayMs > 5_000, 'the advice does not make it hammer');
   assert.ok(plan(4103).delayMs >= 5_000);
   for (const code of [1000, 1001, 1006, 1011, 1012]) assert.equal(plan(code).action, 'reconnect');
 });
