@@ -3,6 +3,7 @@ package scenario
 import (
 	"strconv"
 	"strings"
+	"sync/atomic"
 )
 
 // adaptor is how one kind of server is spoken to. Its methods only build and read bytes, so one value serves all
@@ -38,7 +39,7 @@ func newAdaptor(name string) (adaptor, error) {
 	case "raw":
 		return rawAdaptor{}, nil
 	case "socketio":
-		return socketioAdaptor{}, nil
+		return socketioAdaptor{lectern: new(atomic.Bool)}, nil
 	case "centrifuge":
 		return centrifugeAdaptor{}, nil
 	case "stomp":

@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"slices"
+	"sync/atomic"
 	"testing"
 )
 
@@ -21,10 +22,14 @@ func TestForeignFramesHoldTheTexts(t *testing.T) {
 		faults int64
 	}{
 		"socketio": {
-			socketioAdaptor{},
-			[]string{`42["m","P1"]`, `431["E17"]`, `42["other","x"]`, `41`},
-			[]string{"P1", "E17"},
-			1,
+			socketioAdaptor{lectern: new(atomic.Bool)},
+			[]string{
+				`42["m","P1"]`, `431["E17"]`, `42["other","x"]`, `41`,
+				`42["bench","P2",{"room":"r","seq":1,"ts":5},"r/e/1"]`, `432[{"ok":true,"data":{"t0":18,"t1":1,"t2":2}}]`,
+				`433[{"ok":true,"data":{"seq":1}}]`, `434[{"ok":false,"error":{"code":"rate_limited"}}]`,
+			},
+			[]string{"P1", "E17", "P2", "E18"},
+			2,
 		},
 		"centrifuge": {
 			centrifugeAdaptor{},

@@ -54,6 +54,7 @@ func (c *comparison) prepare(ctx context.Context) ([]server, error) {
 	}
 	all := []server{
 		c.serve(lectern, "lectern"), c.serve(lectern, "lectern-writes"), c.serve(lectern, "lectern-memory"),
+		c.serve(lectern, "lectern-socketio"),
 		c.goServer("gnet", ".", "./bench/peers/gnetproto",
 			"raw"),
 		c.goServer("gws", "bench/peers/gopeers", "./gws", "raw"),
@@ -88,6 +89,9 @@ func (c *comparison) prepare(ctx context.Context) ([]server, error) {
 func (c *comparison) serve(binary, variant string) server {
 	n, store := 0, ""
 	s := server{name: variant, adaptor: "lectern"}
+	if variant == "lectern-socketio" { // the same server, and Socket.IO's words
+		s.adaptor = "socketio"
+	}
 	if variant == "lectern-writes" {
 		s.env = []string{"LECTERN_IO=writes"}
 	}
