@@ -20,6 +20,11 @@ stompjs_version=7.5.0
 asyncapi_version=3.6.6
 openapi_version=2.11.0
 ws_version=8.23.0
+socketio_version=4.8.4
+engineio_version=6.6.8
+socketio_msgpack_version=3.0.2
+socketio_parser_version=4.2.7
+python_socketio_version=5.18.1
 
 # One flavour of build serves the binary, vet and the linters; the other is -race, which needs cgo.
 plain=(env CGO_ENABLED=0 "GOFLAGS=$(go env GOFLAGS) -trimpath")
@@ -77,6 +82,8 @@ node_tools() {
     have="$(cat "$cache/node/installed" 2>/dev/null || true)"
     local want="typescript@$typescript_version playwright-core@$playwright_version jose@$jose_version"
     want+=" @stomp/stompjs@$stompjs_version ws@$ws_version"
+    want+=" socket.io-client@$socketio_version engine.io-client@$engineio_version"
+    want+=" socket.io-msgpack-parser@$socketio_msgpack_version socket.io-parser@$socketio_parser_version"
     want+=" @asyncapi/parser@$asyncapi_version @seriousme/openapi-schema-validator@$openapi_version"
     if [ "$have" != "$want" ]; then
         say "installing $want into $cache/node"
@@ -103,6 +110,20 @@ spring_player() {
         mv "$new" "$into"
     fi
     printf '%s\n' "$into/classes:$into/lib/*"
+}
+
+# python_socketio prints a Python that has python-socketio with its client, after making it where it is missing.
+python_socketio() {
+    local into="$cache/python-socketio-$python_socketio_version"
+    if [ ! -e "$into/installed" ]; then
+        apt_install python3 python3 python3-venv
+        say "installing python-socketio $python_socketio_version into $into"
+        rm -rf "$into"
+        python3 -m venv "$into" >&2
+        "$into/bin/pip" install -q --disable-pip-version-check "python-socketio[client]==$python_socketio_version" >&2
+        touch "$into/installed"
+    fi
+    printf '%s\n' "$into/bin/python"
 }
 
 # browser prints the path of a Chromium, installing Debian's where there is none.

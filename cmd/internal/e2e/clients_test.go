@@ -45,7 +45,21 @@ type clientKind struct {
 var clientKinds = []clientKind{
 	{"stompjs", func(setup) []string { return []string{"node", filepath.Join("clients", "stompjs.mjs")} }},
 	{"spring", func(s setup) []string { return []string{"java", "-cp", s.spring, "lectern.Player"} }},
+	socketIOPlayer("default"), socketIOPlayer("websocket"), socketIOPlayer("polling"), socketIOPlayer("msgpack"),
+	pythonPlayer("default"), pythonPlayer("websocket"),
 	{"native", nil}, // in this process
+}
+
+func socketIOPlayer(how string) clientKind {
+	return clientKind{"socketio-" + how, func(setup) []string {
+		return []string{"node", filepath.Join("clients", "socketio.mjs"), how}
+	}}
+}
+
+func pythonPlayer(how string) clientKind {
+	return clientKind{"python-" + how, func(s setup) []string {
+		return []string{s.python, filepath.Join("clients", "socketio_player.py"), how}
+	}}
 }
 
 // answerSheets are answers to the quiz of mixedQuiz: all right, some right, and some wrong ones in other forms.
@@ -91,6 +105,10 @@ func TestMixedQuiz(t *testing.T) {
 	for _, kind := range clientKinds {
 		if kind.name == "spring" && s.spring == "" {
 			t.Log("no Spring players: LECTERN_SPRING names no class path (make e2e builds it)")
+			continue
+		}
+		if strings.HasPrefix(kind.name, "python") && s.python == "" {
+			t.Log("no python-socketio: LECTERN_PYTHON names no Python that has it (make e2e installs it)")
 			continue
 		}
 		for sheet, answers := range answerSheets {

@@ -22,7 +22,7 @@ import (
 
 // setup is what every test here needs; it skips with the reason where something is missing.
 type setup struct {
-	bin, modules, chromium, spring string
+	bin, modules, chromium, spring, python string
 }
 
 var build struct {
@@ -53,6 +53,7 @@ func needServer(t *testing.T) setup {
 	}
 	s := setup{
 		bin: os.Getenv("LECTERN_BIN"), modules: os.Getenv("LECTERN_NODE_MODULES"), spring: os.Getenv("LECTERN_SPRING"),
+		python: os.Getenv("LECTERN_PYTHON"),
 	}
 	if s.modules == "" {
 		t.Fatal("LECTERN_NODE_MODULES must name a node_modules directory with playwright-core and stompjs")

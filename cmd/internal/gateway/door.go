@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"fmt"
 	"net"
 	"net/netip"
 
@@ -92,6 +93,15 @@ func (g *Gateway) admitClient(m *member, req *http1.Request) bool {
 	}
 	d.released = released
 	return true
+}
+
+// header is one of the PROXY protocol, version 1, that says the same again; where the proxy connected to is left out.
+func (d *door) header() []byte {
+	family := "TCP4"
+	if d.client.Is6() {
+		family = "TCP6"
+	}
+	return fmt.Appendf(nil, "PROXY %s %s %s %d %d\r\n", family, d.client, d.client, d.port, d.port)
 }
 
 // outside is the connection with the address that net/http should see.

@@ -55,7 +55,7 @@ func judgeEngine(m *member, req *http1.Request) session.Verdict {
 		if g.draining.Load() {
 			return retryLater(m.retryAfter(), "this server is shutting down; connect again in a moment")
 		}
-		if m.conn.Late() {
+		if m.conn.Late() || !g.admitClient(m, req) {
 			g.counters.turnedAway.Add(1)
 			return retryLater(m.retryAfter(), "too many are connecting at this moment; connect again in a moment")
 		}
@@ -137,6 +137,9 @@ type moving struct {
 }
 
 func (v moving) move(g *Gateway, c *netpoll.Conn, read []byte) {
+	if d := g.doorOf(c); d != nil && g.cfg.ProxyProtocol { // it is read there as if it had just come
+		read = append(d.header(), read...)
+	}
 	if err := c.MoveTo(v.to, read); err != nil {
 		g.log.Warn("a connection can't move to the loop of its session", "err", err)
 		c.Close(netpoll.ReasonDone)

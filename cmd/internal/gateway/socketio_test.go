@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/json"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
 
 	"lectern/netpoll/frame"
 	"lectern/netpoll/simnet"
+	"lectern/protocol/forwarded"
 	"lectern/protocol/sio"
 	"lectern/protocol/wire"
 	"lectern/protocol/ws"
@@ -416,5 +418,17 @@ func TestSocketIOSharesFrames(t *testing.T) {
 	}
 	if most != 1 {
 		t.Errorf("%d frames were made for %d members", most, members)
+	}
+}
+
+// A connection that moves to another loop brings the header of its proxy along.
+func TestDoorSaysItAgain(t *testing.T) {
+	for _, client := range []string{"192.0.2.7", "2001:db8::1"} {
+		d := &door{client: netip.MustParseAddr(client), port: 4711}
+		b := d.header()
+		h, n, err := forwarded.ParseHeader(append(b, "GET"...))
+		if err != nil || n != len(b) || h.Source != netip.AddrPortFrom(d.client, d.port) {
+			t.Errorf("%q: %+v, %d, %v", b, h, n, err)
+		}
 	}
 }
