@@ -184,7 +184,7 @@ func TestAdminPort(t *testing.T) {
 func TestPagesAreServed(t *testing.T) {
 	t.Parallel()
 	s := start(t)
-	for _, path := range []string{"/", "/join", "/play", "/host", "/screen"} {
+	for _, path := range []string{"/", "/join", "/play", "/host", "/screen", "/receipt"} {
 		r, err := s.client().Get(s.base + path)
 		if err != nil {
 			t.Fatal(err)

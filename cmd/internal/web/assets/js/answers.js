@@ -1,5 +1,6 @@
 import { newKey } from '../sdk/index.js';
 import { answerSlot } from './session.js';
+import { keepReceipt } from './receipts.js';
 
 /**
  * Answers sends the player's answer and keeps it until the server has said that it is recorded: over a lost connection
@@ -37,6 +38,7 @@ export class Answers {
       this.status = 'recorded';
       this.answer = me.answer ?? this.answer;
       this.receipt = me.receipt ?? this.receipt;
+      keepReceipt(this.roomId, number, this.receipt);
       answerSlot.clear();
       return;
     }
@@ -60,6 +62,7 @@ export class Answers {
       const reply = await this.room.request('quiz:answer', { question: number, answer, key });
       if (this.number !== number) return;
       Object.assign(this, { status: 'recorded', receipt: reply.receipt });
+      keepReceipt(this.roomId, number, reply.receipt);
     } catch (error) {
       if (this.number !== number) return;
       // A server that came back opens the question anew after a short lead: the kept answer is early then, not late.

@@ -79,6 +79,22 @@ export function openDialog(label, ...children) {
   return dialog;
 }
 
+/** Puts a text on the clipboard. Without a secure context there is only the old way, by a selection. */
+export async function copyText(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    const area = h('textarea', { class: 'sr', 'aria-hidden': 'true', tabindex: -1 });
+    area.value = text;
+    document.body.append(area);
+    area.select();
+    const done = document.execCommand('copy');
+    area.remove();
+    return done;
+  }
+}
+
 /** Hands a blob to the browser's downloads. */
 export function saveAs(blob, name) {
   const url = URL.createObjectURL(blob);

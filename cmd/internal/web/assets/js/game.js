@@ -19,6 +19,8 @@ const empty = () => ({
   me: null,
   quiz: null,
   answered: false,
+  void: [],
+  regrades: 0,
 });
 
 /** Game follows one room. It calls changed(state, why) after each event. */
@@ -45,6 +47,7 @@ export class Game {
     on('quiz:results', this.results);
     on('quiz:rank', this.rank);
     on('quiz:leaderboard', this.leaderboard);
+    on('quiz:regraded', this.regraded);
     on('quiz:paused', this.paused);
     on('quiz:resumed', this.resumed);
     on('quiz:locked', (data) => {
@@ -101,11 +104,27 @@ export class Game {
     this.state.question = { ...this.state.question, opensAt: data.opensAt, closesAt: data.closesAt };
   }
 
+  // What follows has the new numbers; the phase has not changed.
+  regraded(data) {
+    this.state.regrades++;
+    const others = this.state.void.filter((n) => n !== data.number);
+    this.state.void = data.void ? [...others, data.number] : others;
+  }
+
   results(data) {
+    if (data.regraded) {
+      if (this.state.results?.number === data.number) this.state.results = data;
+      return;
+    }
     Object.assign(this.state, { phase: 'results', results: data });
   }
 
   leaderboard(data) {
+    if (data.regraded) {
+      this.state.regrades++; // a view that shows the board draws it again
+      if (this.state.leaderboard) this.state.leaderboard = data;
+      return;
+    }
     if (this.state.leaderboard?.number !== data.number) this.state.before = this.state.leaderboard;
     Object.assign(this.state, { phase: 'leaderboard', leaderboard: data, participants: data.participants });
   }

@@ -57,6 +57,7 @@ function draw() {
     ),
     h('p', { class: 'center' }, h('a', { class: 'btn quiet', href: '/host' }, t('home.teach'))),
     h('p', { class: 'center small muted' }, t('home.foot')),
+    h('p', { class: 'center small' }, h('a', { href: '/receipt' }, t('home.receipt'))),
   );
   if (matchMedia('(pointer: fine)').matches) input.focus();
 }

@@ -1,6 +1,9 @@
 import { h, put, saveAs, openDialog } from './dom.js';
 import { t, explain, lang } from './i18n.js';
 import { gameSlot } from './session.js';
+import { regradeDialog, questionsOfResults } from './host-regrade.js';
+import { searchCard } from './host-search.js';
+import { regradeText } from './parts.js';
 
 const formats = [
   ['json', 'Lectern JSON'],
@@ -17,6 +20,7 @@ const countOf = (quiz) => (Array.isArray(quiz.questions) ? quiz.questions.length
 /** The teacher's quizzes: start, edit, export, delete; import and new. */
 export function libraryView(host, { said } = {}) {
   const problem = h('p', { class: 'fault', role: 'alert', hidden: true });
+  const done = h('p', { class: 'done', role: 'status', hidden: true });
   const list = h('div', {}, h('p', { class: 'wait' }, t('app.loading')));
   const running = h('div', {});
   const over = h('div', {});
@@ -211,8 +215,28 @@ export function libraryView(host, { said } = {}) {
             `↓ ${format.toUpperCase()}`,
           ),
         ),
+        h(
+          'button',
+          { class: 'btn', type: 'button', onclick: attempt(() => downloadAudit(host, s.room, nameOf(s))) },
+          '↓ ',
+          t('host.audit'),
+        ),
+        h('button', { class: 'btn', type: 'button', onclick: attempt(() => regrade(s)) }, t('regrade.open')),
       ),
     );
+
+  async function regrade(s) {
+    const path = `/api/v1/sessions/${encodeURIComponent(s.room)}`;
+    const table = await host.call('GET', `${path}/results`);
+    regradeDialog({
+      questions: questionsOfResults(table),
+      send: (data) => host.send('POST', `${path}/regrade`, { json: data }),
+      done: (data) => {
+        done.textContent = regradeText({ number: data.question, void: data.void === true });
+        done.hidden = false;
+      },
+    });
+  }
 
   load();
   loadSessions();
@@ -239,9 +263,11 @@ export function libraryView(host, { said } = {}) {
       ),
       said && h('p', { class: 'done', role: 'status' }, said),
       problem,
+      done,
       running,
       list,
       over,
+      searchCard(host),
       h('p', { class: 'small muted' }, t('library.formats')),
     ),
   };
@@ -258,6 +284,12 @@ function nameOf(session) {
 export async function download(host, room, format, title) {
   const response = await host.send('GET', `/api/v1/sessions/${encodeURIComponent(room)}/results?format=${format}`);
   saveAs(await response.blob(), fileName(response, `${title || 'results'}.${format}`));
+}
+
+/** Fetches what hosts and moderators did in a session. */
+export async function downloadAudit(host, room, title) {
+  const response = await host.send('GET', `/api/v1/sessions/${encodeURIComponent(room)}/audit?format=csv`);
+  saveAs(await response.blob(), fileName(response, `${title || 'audit'}.csv`));
 }
 
 /** The name that the server gave a download, else ours. */

@@ -4,10 +4,12 @@ import { connect, hostSlot, gameSlot } from './session.js';
 import { Game } from './game.js';
 import { Chat } from './chat.js';
 import { People } from './host-people.js';
-import { countdown, progressBar, board, podium, stillTile, choices } from './parts.js';
+import { countdown, progressBar, board, podium, stillTile, choices, regradeText } from './parts.js';
 import { distribution } from './chart.js';
 import { keyText } from './host-import.js';
-import { download } from './host-library.js';
+import { download, downloadAudit } from './host-library.js';
+import { regradeDialog } from './host-regrade.js';
+import { searchCard } from './host-search.js';
 
 /**
  * The controls for each phase: [op, label, key, data]. The first one is what usually comes next. What is possible when
@@ -49,6 +51,7 @@ export function liveView(host, game) {
   );
   const room = client.join(game.room);
   const problem = h('p', { class: 'fault', role: 'alert', hidden: true });
+  const news = h('p', { class: 'note', role: 'status', hidden: true });
   const headEl = h('div', { class: 'live-head' });
   const stage = h('div', { class: 'stage-host' });
   const bar = h('div', { class: 'control', role: 'toolbar', 'aria-label': t('host.controls') });
@@ -88,7 +91,7 @@ export function liveView(host, game) {
   function draw(s) {
     drawHead(s);
     drawBar(s);
-    const key = `${s.phase}:${s.question?.number ?? 0}:${s.phase === 'results' ? s.results?.number : ''}`;
+    const key = `${s.phase}:${s.question?.number ?? 0}:${s.phase === 'results' ? s.results?.number : ''}:${s.regrades}`;
     if (key !== view) {
       view = key;
       ring?.stop();
@@ -187,6 +190,8 @@ export function liveView(host, game) {
             s.locked ? t('control.unlock') : t('control.lock'),
             shortcuts && h('kbd', { 'aria-hidden': 'true' }, 'L'),
           ),
+        ['results', 'leaderboard'].includes(s.phase) &&
+          h('button', { class: 'btn quiet', type: 'button', onclick: openRegrade }, t('regrade.open')),
         s.phase !== 'ended' &&
           h('button', { class: 'btn quiet danger', type: 'button', onclick: askEnd }, t('control.end')),
         s.phase === 'ended' &&
@@ -210,6 +215,28 @@ export function liveView(host, game) {
     shortcuts = !shortcuts;
     localStorage.setItem(shortcutsKey, shortcuts ? 'on' : 'off');
     drawBar(state.state);
+  }
+
+  /** The quiz with its keys is not among the events: after a regrade it is asked for. */
+  async function regraded(data) {
+    news.textContent = regradeText(data);
+    news.hidden = false;
+    try {
+      const fresh = await room.request('quiz:state');
+      if (fresh?.quiz) state.state.quiz = fresh.quiz;
+    } catch {
+      // The dialog then shows the key as it was; the server knows better.
+    }
+  }
+
+  function openRegrade() {
+    const s = state.state;
+    const questions = (s.quiz?.questions ?? []).map((q, i) => ({
+      ...q,
+      number: i + 1,
+      void: s.void.includes(i + 1),
+    }));
+    regradeDialog({ questions, current: s.question?.number, send: (data) => room.request('quiz:regrade', data) });
   }
 
   function askEnd() {
@@ -322,7 +349,9 @@ export function liveView(host, game) {
       { class: 'card' },
       h('div', { class: 'q-meta' }, t('q.number', { number: r.number, of: s.question.of })),
       h('h1', { class: 'q-text' }, s.question.text),
+      r.void && h('p', {}, h('span', { class: 'pill warn' }, t('regrade.isVoid'))),
       r.type !== 'poll' &&
+        !r.void &&
         h(
           'p',
           {},
@@ -343,6 +372,7 @@ export function liveView(host, game) {
         fail(error);
       }
     };
+    const audit = () => downloadAudit(host, game.room, s.title).catch(fail);
     const top = s.leaderboard?.top ?? [];
     return [
       h('h1', {}, t('end.title')),
@@ -358,6 +388,19 @@ export function liveView(host, game) {
           { class: 'row' },
           h('button', { class: 'btn', type: 'button', onclick: get('xlsx') }, '↓ XLSX'),
           h('button', { class: 'btn', type: 'button', onclick: get('csv') }, '↓ CSV'),
+        ),
+      ),
+      h(
+        'div',
+        { class: 'card' },
+        h('h2', {}, t('host.after')),
+        h('p', { class: 'muted' }, t('host.afterSub')),
+        h(
+          'div',
+          { class: 'row' },
+          h('button', { class: 'btn', type: 'button', onclick: openRegrade }, t('regrade.open')),
+          h('button', { class: 'btn', type: 'button', onclick: audit }, '↓ ', t('host.audit')),
+          h('a', { class: 'btn', href: '/receipt', target: '_blank', rel: 'noopener' }, t('home.receipt'), ' ↗'),
         ),
       ),
     ];
@@ -391,6 +434,7 @@ export function liveView(host, game) {
   room.on('room:closed', () => {
     if (state.state.phase !== 'ended') halt(t('stop.closedSub'));
   });
+  room.on('quiz:regraded', regraded);
   addEventListener('keydown', keydown);
   draw(state.state);
   client.connect();
@@ -401,7 +445,13 @@ export function liveView(host, game) {
       {},
       headEl,
       problem,
-      h('div', { class: 'live-grid' }, stage, h('aside', { class: 'side' }, people.el, chat.el)),
+      news,
+      h(
+        'div',
+        { class: 'live-grid' },
+        stage,
+        h('aside', { class: 'side' }, people.el, chat.el, searchCard(host, game.room)),
+      ),
       bar,
     ),
     relabel() {

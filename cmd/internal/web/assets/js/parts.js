@@ -201,6 +201,13 @@ export function confetti() {
   document.body.append(box);
 }
 
+/** What a regrade means, in a sentence. */
+export function regradeText(data) {
+  return [t(data.void ? 'regrade.wasVoid' : 'regrade.wasKey', { number: data.number }), data.reason]
+    .filter(Boolean)
+    .join(' ');
+}
+
 /** How many have answered, as a bar with words. */
 export function progressBar() {
   const fillEl = h('i', {});

@@ -2,6 +2,7 @@ import { h, put, announce } from './dom.js';
 import { t, fmt, explain } from './i18n.js';
 import { choices, tab, stillTile, countdown, board, podium, confetti } from './parts.js';
 import { distribution } from './chart.js';
+import { keptReceipts, receiptLine } from './receipts.js';
 
 /** Which view the player's page should show; the same key means the same view, only updated. */
 export function keyOf({ game }) {
@@ -11,6 +12,7 @@ export function keyOf({ game }) {
   if (s.phase === 'open' || s.phase === 'closed') return `question:${number}`;
   if (s.phase === 'results') return `results:${number}`;
   if (s.phase === 'leaderboard') return `leaderboard:${s.leaderboard?.number ?? 0}`;
+  if (s.phase === 'ended') return `ended:${s.regrades}`;
   return s.phase;
 }
 
@@ -142,14 +144,7 @@ function statusOf(answers, client, over) {
       h('strong', {}, '✓ ', t('answer.recorded')),
       ' ',
       over ? t('answer.waitResults') : t('answer.waitOthers'),
-      answers.receipt &&
-        h(
-          'div',
-          { class: 'small' },
-          t('answer.receipt'),
-          ' ',
-          h('span', { class: 'mono' }, shortReceipt(answers.receipt)),
-        ),
+      answers.receipt && receiptLine(answers.receipt),
     );
   }
   if (answers.status === 'sending')
@@ -162,9 +157,6 @@ function statusOf(answers, client, over) {
   if (over) return h('p', { class: 'note' }, t('answer.tooLate'));
   return '';
 }
-
-// The end of a signed receipt is its signature: short, and different for everyone.
-const shortReceipt = (receipt) => (receipt.length > 12 ? receipt.slice(-8) : receipt).toUpperCase();
 
 function makeControl(question, send) {
   if (question.type === 'multiple_choice') return multiControl(question, send);
@@ -296,7 +288,7 @@ export function toNumber(text) {
   return normal === '' ? NaN : Number(normal);
 }
 
-const outcomeSigns = { correct: '✓', partial: '◐', wrong: '✗', none: '–', poll: '✓' };
+const outcomeSigns = { correct: '✓', partial: '◐', wrong: '✗', none: '–', poll: '✓', void: '–' };
 
 function outcomeBox(rank) {
   const outcome = rank.outcome ?? 'none';
@@ -306,6 +298,7 @@ function outcomeBox(rank) {
     h('div', { class: 'sign', 'aria-hidden': 'true' }, outcomeSigns[outcome] ?? '–'),
     h('h1', {}, t(`outcome.${outcome}`)),
     outcome !== 'poll' &&
+      outcome !== 'void' &&
       h('p', { class: 'points num' }, rank.points ? `+${t('points', { n: rank.points })}` : t('points', { n: 0 })),
     rank.streak > 1 &&
       h('p', { class: 'small' }, h('span', { 'aria-hidden': 'true' }, '★ '), t('streak', { n: rank.streak })),
@@ -338,14 +331,18 @@ function resultsView({ game, answers }) {
     el: h('section', {}, top, place, details),
     update: (s) => {
       const r = s.rank?.number === s.results.number ? s.rank : null;
-      const now = `${r?.number} ${s.results.number}`;
+      const now = JSON.stringify([r, s.results]); // also the same question, marked anew
       if (now === drawn) return;
       drawn = now;
       put(top, r ? outcomeBox(r) : h('div', { class: 'ready' }, h('h1', {}, t('play.adding'))));
       put(place, r && standing(r));
       if (r)
         announce(
-          [t(`outcome.${r.outcome}`), t('points', { n: r.points }), t('rank.sentence', { rank: r.rank, of: r.of })].join('. '),
+          [
+            t(`outcome.${r.outcome}`),
+            t('points', { n: r.points }),
+            t('rank.sentence', { rank: r.rank, of: r.of }),
+          ].join('. '),
         );
       put(
         details,
@@ -415,7 +412,7 @@ function endView(app) {
   const top = s.leaderboard?.top ?? [];
   const own = s.rank ?? top.find((row) => row.user === me);
   const place = own?.rank ?? 0;
-  if (place > 0 && place <= 3) confetti();
+  if (place > 0 && place <= 3 && !s.regrades) confetti();
   const text = place ? t(place <= 3 ? 'end.top' : 'end.place', { place, of: own.of ?? s.participants }) : t('end.over');
   return {
     el: h(
@@ -430,10 +427,29 @@ function endView(app) {
       ),
       podium(top),
       top.length > 3 && board({ ...s, before: null }, me, 10),
+      ownReceipts(app.roomId),
       h('p', { class: 'center' }, h('a', { class: 'btn', href: '/' }, t('end.again'))),
     ),
     say: text,
   };
+}
+
+function ownReceipts(roomId) {
+  const list = keptReceipts(roomId);
+  return (
+    list.length > 0 &&
+    h(
+      'details',
+      { class: 'card' },
+      h('summary', {}, t('receipt.mine')),
+      h('p', { class: 'small muted' }, t('receipt.mineSub')),
+      h(
+        'ul',
+        { class: 'plain' },
+        list.map((r) => h('li', {}, receiptLine(r.receipt, t('receipt.question', { number: r.number })))),
+      ),
+    )
+  );
 }
 
 function stoppedView({ code, text }) {

@@ -6,6 +6,7 @@ import { Game } from './game.js';
 import { Chat } from './chat.js';
 import { Answers } from './answers.js';
 import { makeView, keyOf } from './play-views.js';
+import { regradeText } from './parts.js';
 
 const tokens = playSlot.get();
 if (!tokens?.room) location.replace(tokens?.pin ? `/join?pin=${encodeURIComponent(tokens.pin)}` : '/');
@@ -30,11 +31,12 @@ function main() {
     if (state.question) answers.at(state.question.number);
     render(why);
   });
-  const app = { client, room, game, answers, me: tokens.user, name: tokens.name, ended: null };
+  const app = { client, room, roomId: tokens.room, game, answers, me: tokens.user, name: tokens.name, ended: null };
   const chat = makeChat();
   let view = null;
   let chatOpen = false;
   const stage = h('div', { class: 'stage' });
+  const news = h('p', { class: 'note', role: 'status', hidden: true });
   const redrawHeader = mountHeader(() => [
     h('span', { class: 'who' }, app.name),
     h('span', { class: 'grow' }),
@@ -103,6 +105,13 @@ function main() {
   addEventListener('offline', network);
   addEventListener('online', network);
   client.on('stopped', (why) => finish(why.code));
+  room.on('quiz:regraded', (data) => {
+    news.textContent = regradeText(data);
+    news.hidden = false;
+  });
+  room.on('quiz:question', () => {
+    news.hidden = true;
+  });
   room.on('room:kicked', () => finish(4202));
   room.on('room:closed', () => {
     if (game.state.phase !== 'ended') finish('closed');
@@ -134,7 +143,7 @@ function main() {
   matchMedia('(min-width: 64rem)').addEventListener('change', redrawHeader);
 
   byId('main').classList.add('with-chat');
-  put(byId('main'), stage, chat.el);
+  put(byId('main'), h('div', {}, news, stage), chat.el);
   render('start');
   document.title = t('play.title');
   client.connect();

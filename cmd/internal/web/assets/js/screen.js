@@ -111,7 +111,7 @@ function run(tokens, pin) {
       head = { title: s.title, pin: nowPin };
       redrawHeader();
     }
-    const key = `${s.phase}:${s.question?.number ?? 0}:${s.leaderboard?.number ?? 0}`;
+    const key = `${s.phase}:${s.question?.number ?? 0}:${s.leaderboard?.number ?? 0}:${s.regrades}`;
     if (key !== view) {
       view = key;
       ring?.stop();

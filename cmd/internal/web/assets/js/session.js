@@ -32,6 +32,7 @@ export const playSlot = slot('play');
 export const hostSlot = slot('host');
 export const gameSlot = slot('game');
 export const answerSlot = slot('answer');
+export const receiptSlot = slot('receipts');
 
 /** The address of the WebSocket beside this page. */
 export function socketURL() {
