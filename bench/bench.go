@@ -3,7 +3,8 @@
 // product but the protocol, so that it can't flatter the server and can drive others.
 //
 // Run does the work; cmd/lectern only maps flags to Options. client holds the load engine, scenario the scenarios,
-// report the result, measure the readings of /proc, peers what Lectern is compared with, results the recorded runs.
+// report the result, measure the readings of /proc, capacity the run of several generators against a server of its
+// own, peers what Lectern is compared with, results the recorded runs.
 package bench
 
 import (
@@ -56,8 +57,8 @@ func Check(r *Result) error {
 	return nil
 }
 
-// WriteJSON appends the result to a file as one line of JSON; "-" is standard output.
-func WriteJSON(path string, r *Result) error { return report.AppendLine(path, r) }
+// WriteJSON appends a result to a file as one line of JSON; "-" is standard output.
+func WriteJSON(path string, result any) error { return report.AppendLine(path, result) }
 
 // WriteHTML writes a page with the plots of the results, replacing the file.
 func WriteHTML(path string, results ...*Result) error {

@@ -229,6 +229,7 @@ func (c *Conn) frames(b []byte, now int64) []byte {
 func (c *Conn) frame(h frameHeader, payload []byte, now int64) {
 	switch h.op {
 	case opPing:
+		c.engine.pings++
 		c.pending = appendMasked(c.pending, opPong, payload, c.engine.mask())
 		c.Flush()
 	case opPong:

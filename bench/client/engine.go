@@ -66,6 +66,7 @@ type Engine struct {
 	spare   [][]byte
 	rng     uint64
 	dialled int
+	pings   int64
 
 	// Guarded by mu: the door for other goroutines.
 	mu     sync.Mutex
@@ -130,6 +131,9 @@ func (e *Engine) wakeLocked() {
 
 // Usage is how long the engine's goroutine waited for events and how much CPU it used, in nanoseconds since Run began.
 func (e *Engine) Usage() (waitedNs, cpuNs int64) { return e.waitedNs.Load(), e.cpuNs.Load() }
+
+// Pings is the number of the server's pings that were answered; on the engine's goroutine, or after Run has returned.
+func (e *Engine) Pings() int64 { return e.pings }
 
 // Run drives the engine until ctx ends; then it closes all connections (Handler.Closed is called) and returns.
 func (e *Engine) Run(ctx context.Context) {

@@ -213,3 +213,57 @@ func Local(ip net.IP) bool {
 	}
 	return false
 }
+
+// PeakRSS is the most memory that pid has had resident so far, in bytes; zero when it can't be read.
+func PeakRSS(pid int) int64 {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0
+	}
+	return kibOf(string(status), "VmHWM:")
+}
+
+// KernelMemory is what the machine's kernel holds for sockets and everything else.
+type KernelMemory struct {
+	Bytes      int64 // slab and TCP buffers
+	TCPSockets int   // in use, of all processes
+}
+
+// ReadKernelMemory reads /proc; what can't be read stays zero.
+func ReadKernelMemory() KernelMemory {
+	var k KernelMemory
+	if meminfo, err := os.ReadFile("/proc/meminfo"); err == nil {
+		k.Bytes = kibOf(string(meminfo), "Slab:")
+	}
+	sockstat, err := os.ReadFile("/proc/net/sockstat")
+	if err != nil {
+		return k
+	}
+	for line := range strings.Lines(string(sockstat)) {
+		f := strings.Fields(line)
+		if len(f) == 0 || f[0] != "TCP:" {
+			continue
+		}
+		for i := 1; i+1 < len(f); i += 2 {
+			n, _ := strconv.ParseInt(f[i+1], 10, 64)
+			switch f[i] {
+			case "inuse":
+				k.TCPSockets = int(n)
+			case "mem":
+				k.Bytes += n * int64(os.Getpagesize())
+			}
+		}
+	}
+	return k
+}
+
+// kibOf finds a figure in a table of lines such as "Slab: 1024 kB", in bytes.
+func kibOf(table, name string) int64 {
+	for line := range strings.Lines(table) {
+		if f := strings.Fields(line); len(f) > 1 && f[0] == name {
+			n, _ := strconv.ParseInt(f[1], 10, 64)
+			return n * 1024
+		}
+	}
+	return 0
+}

@@ -42,3 +42,29 @@ func TestSNMPCounter(t *testing.T) {
 		t.Fatal(got)
 	}
 }
+
+func TestMemoryOfTheKernelAndThePeak(t *testing.T) {
+	before := ReadKernelMemory()
+	if before.Bytes < 1<<20 {
+		t.Errorf("%+v", before)
+	}
+	const listeners = 4
+	for range listeners {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = l.Close() }()
+	}
+	// Others on the machine close sockets too.
+	if after := ReadKernelMemory(); after.TCPSockets == 0 {
+		t.Errorf("no TCP sockets with %d listeners: %+v", listeners, after)
+	}
+	self, err := ReadProcess(os.Getpid())
+	if err != nil || PeakRSS(os.Getpid()) < self.RSSBytes/2 || PeakRSS(-1) != 0 {
+		t.Errorf("peak %d, resident %d, %v", PeakRSS(os.Getpid()), self.RSSBytes, err)
+	}
+	if got := kibOf("MemTotal: 5 kB\nSlab:   12 kB\n", "Slab:"); got != 12<<10 {
+		t.Error(got)
+	}
+}

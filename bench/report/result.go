@@ -6,8 +6,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"os"
+	"slices"
 
 	"lectern/bench/measure"
 )
@@ -24,10 +26,12 @@ type Result struct {
 	ConnectPerS float64          `json:"connect_per_s,omitempty"`
 	ConnectMS   *Quantiles       `json:"connect_ms,omitempty"`
 	Errors      map[string]int64 `json:"errors"`
-	Server      *Server          `json:"server,omitempty"`
-	Generator   Generator        `json:"generator"`
-	Kernel      Kernel           `json:"kernel"`
-	Machine     measure.Machine  `json:"machine"`
+	// Heartbeats is the number of the server's pings that were answered, over the whole run.
+	Heartbeats int64           `json:"heartbeats,omitempty"`
+	Server     *Server         `json:"server,omitempty"`
+	Generator  Generator       `json:"generator"`
+	Kernel     Kernel          `json:"kernel"`
+	Machine    measure.Machine `json:"machine"`
 	// LatenciesMS are the scenario's further latencies by name.
 	LatenciesMS map[string]*Quantiles `json:"latencies_ms,omitempty"`
 	// Phases are the run's parts in order.
@@ -119,6 +123,7 @@ type QuizCheck struct {
 	Participants  int     `json:"participants"`
 	QuestionViews Tally   `json:"question"`
 	Answers       Tally   `json:"answer"`
+	Results       Tally   `json:"results"`
 	Ranks         Tally   `json:"rank"`
 	Retried       int64   `json:"retried"`         // answers sent again with the same key
 	RetriedSame   int64   `json:"retried_same"`    // that got the same receipt
@@ -127,8 +132,40 @@ type QuizCheck struct {
 	WrongScore    int64   `json:"wrong_score"`     // own score against the points earned so far
 	WrongRank     int64   `json:"wrong_rank"`      // own rank against everybody's scores
 	WrongBoard    int64   `json:"wrong_board"`     // rows of the final leaderboard against the members' own scores
+	BoardRows     int     `json:"board_rows"`      // rows that were held against a member's score
 	AnsweredCount int64   `json:"answered_server"` // what the server's results say in sum
 	WindowMS      float64 `json:"window_ms"`       // answers were spread over this much of each question
+	// Standings are the members' last ranks where other generators have members of the same quiz: only all of them
+	// together say whether a rank is right.
+	Standings []Standing `json:"standings,omitempty"`
+}
+
+// Standing is the members of one generator that have the same score and were told the same rank.
+type Standing struct {
+	Score   int64 `json:"score"`
+	Rank    int64 `json:"rank"`
+	Members int64 `json:"members"`
+}
+
+// WrongRanks counts the members whose rank is not one more than the number of members with a better score: equal
+// scores share a rank, 1, 2, 2, 4. The standings may come from several generators, in any order.
+func WrongRanks(standings []Standing) (wrong int64) {
+	members := map[int64]int64{}
+	for _, s := range standings {
+		members[s.Score] += s.Members
+	}
+	scores := slices.Sorted(maps.Keys(members))
+	above, rankOf := int64(0), make(map[int64]int64, len(scores))
+	for _, score := range slices.Backward(scores) {
+		rankOf[score] = above + 1
+		above += members[score]
+	}
+	for _, s := range standings {
+		if s.Rank != rankOf[s.Score] {
+			wrong += s.Members
+		}
+	}
+	return wrong
 }
 
 // Tally counts one kind of message of a quiz.
@@ -158,9 +195,10 @@ type Distribution struct {
 	MS       float64
 }
 
-// AppendLine appends the result to a file as one line, creating the file if needed; a path of "-" is standard output.
-func AppendLine(path string, r *Result) error {
-	line, err := json.Marshal(r)
+// AppendLine appends a result to a file as one line of JSON, creating the file if needed; a path of "-" is standard
+// output.
+func AppendLine(path string, result any) error {
+	line, err := json.Marshal(result)
 	if err != nil {
 		return fmt.Errorf("bench: encode the result: %w", err)
 	}
@@ -204,10 +242,11 @@ func WriteText(w io.Writer, r *Result) {
 	p("  generator cpu %.2f s, busy %.0f %%; kernel: %d backlog drops, %d TCP resends", r.Generator.CPUS,
 		100*r.Generator.BusyShare, r.Kernel.BacklogDrops, r.Kernel.TCPResends)
 	if q := r.Quiz; q != nil {
-		p("  quiz    questions %d/%d, answers %d/%d, ranks %d/%d; retried %d (same receipt %d); "+
-			"wrong: %d outcomes, %d scores, %d ranks, %d rows",
-			q.QuestionViews.Delivered, q.QuestionViews.Expected, q.Answers.Delivered, q.Answers.Expected, q.Ranks.Delivered,
-			q.Ranks.Expected, q.Retried, q.RetriedSame, q.WrongOutcome, q.WrongScore, q.WrongRank, q.WrongBoard)
+		p("  quiz    questions %d/%d, answers %d/%d, results %d/%d, ranks %d/%d; retried %d (same receipt %d)",
+			q.QuestionViews.Delivered, q.QuestionViews.Expected, q.Answers.Delivered, q.Answers.Expected,
+			q.Results.Delivered, q.Results.Expected, q.Ranks.Delivered, q.Ranks.Expected, q.Retried, q.RetriedSame)
+		p("          wrong: %d outcomes, %d scores, %d ranks, %d rows", q.WrongOutcome, q.WrongScore, q.WrongRank,
+			q.WrongBoard)
 	}
 	for _, name := range sortedKeys(r.Errors) {
 		p("  error   %s: %d", name, r.Errors[name])

@@ -187,7 +187,7 @@ func (c *fakeConn) Message(_ bool, payload []byte) bool {
 		r.members = append(r.members, c)
 		c.ok(m, `{"epoch":"e","seq":0,"recovered":false}`)
 	case "room:presence":
-		c.ok(m, `{"count":1}`)
+		c.ok(m, fmt.Sprintf(`{"count":%d}`, len(c.s.room(m.Room).members)))
 	case "room:publish":
 		var d struct {
 			Event   string
@@ -260,7 +260,7 @@ func (s *fake) quizOp(c *fakeConn, m fakeMessage) {
 		s.broadcast(r, m.Room, "quiz:leaderboard", s.board(r))
 	case m.Op == "quiz:next":
 		c.ok(m, "{}")
-		s.broadcast(r, m.Room, "quiz:end", "{}")
+		s.broadcast(r, m.Room, "quiz:end", s.board(r))
 	case m.Op == "quiz:answer":
 		s.answer(c, m, r)
 	}

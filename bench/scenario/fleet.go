@@ -204,7 +204,7 @@ func (w *worker) dial(id int) {
 	m := &w.f.members[id]
 	m.state = memberDialling
 	w.inflight++
-	name, token := string(appendLetters([]byte("G"), uint64(id), 5)), ""
+	name, token := string(appendLetters([]byte("G"), uint64(w.f.opt.Quiz.First+id), 5)), ""
 	if tokens := w.f.opt.Tokens; len(tokens) > 0 {
 		name, token = "", tokens[id]
 	}
@@ -398,21 +398,29 @@ func (f *fleet) mergedErrors() map[string]int64 {
 	return merged
 }
 
-// pollEvery is how often the control goroutine looks; nothing that is measured depends on it.
-const pollEvery = 2 * time.Millisecond
+// Waits look every half per cent of the time they have taken, within these bounds: a wait of minutes need not wake
+// a slow machine 500 times a second. Nothing that is measured depends on it.
+const (
+	pollLeast = 2 * time.Millisecond
+	pollMost  = 100 * time.Millisecond
+	pollShare = 200
+)
 
 // waitFor polls until done or the deadline, and tells which.
 func waitFor(ctx context.Context, deadline time.Time, done func() bool) bool {
-	tick := time.NewTicker(pollEvery)
-	defer tick.Stop()
+	start := time.Now()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
 	for !done() {
-		if time.Now().After(deadline) {
+		now := time.Now()
+		if now.After(deadline) {
 			return false
 		}
+		timer.Reset(min(max(now.Sub(start)/pollShare, pollLeast), pollMost, max(deadline.Sub(now), 1)+1))
 		select {
 		case <-ctx.Done():
 			return false
-		case <-tick.C:
+		case <-timer.C:
 		}
 	}
 	return true

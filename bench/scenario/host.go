@@ -54,7 +54,7 @@ func (f *fleet) dialHost(ctx context.Context, path string) (*host, error) {
 		h.worker.host = h
 		h.conn = h.worker.engine.Dial(hostID, path, "")
 	})
-	_, err := h.await(ctx, 10*time.Second, hostOpened)
+	_, err := h.await(ctx, f.opt.hostCallTimeout(), hostOpened)
 	return h, err
 }
 
@@ -78,7 +78,7 @@ func (w *worker) hostMessage(payload []byte) {
 }
 
 // hostCallTimeout is how long the server may take for one of the host's requests.
-const hostCallTimeout = 15 * time.Second
+func (o *Options) hostCallTimeout() time.Duration { return o.Patience / 4 }
 
 // call sends a request and waits for its reply; a refusal is an error.
 func (h *host) call(ctx context.Context, op, room, data string) ([]byte, error) {
@@ -86,14 +86,15 @@ func (h *host) call(ctx context.Context, op, room, data string) ([]byte, error) 
 	id := h.requests
 	frame := appendRequest(nil, id, op, room, data)
 	h.worker.engine.Do(func() { h.conn.Send(frame) })
-	timeout := time.NewTimer(hostCallTimeout)
+	patience := h.worker.f.opt.hostCallTimeout()
+	timeout := time.NewTimer(patience)
 	defer timeout.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		case <-timeout.C:
-			return nil, fmt.Errorf("bench: no reply to the host's %s within %s", op, hostCallTimeout)
+			return nil, fmt.Errorf("bench: no reply to the host's %s within %s", op, patience)
 		case e := <-h.events:
 			switch {
 			case e.ev == hostClosed:

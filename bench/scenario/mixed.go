@@ -65,6 +65,7 @@ func (s *mixedScript) run(ctx context.Context, r *run) error {
 	r.countRooms(s.fanout.rooms)
 	r.countRooms(s.chat.members)
 	s.quiz.members = s.fanout.rooms[0].members
+	s.quiz.everyone = s.quiz.members
 	r.beginMeasure("mixed")
 	start := client.Now()
 	r.each(func(w *worker) { w.play.(*mixedPlay).start(start) })
@@ -182,7 +183,7 @@ func (p *mixedPlay) message(m *member, f *client.Fields, now int64) {
 func (p *mixedPlay) turnEnded(now int64) {
 	p.quiz.turnEnded(now)
 	// What is no part of the quiz: everything delivered that the quiz did not count.
-	heard := p.w.delivered - p.quiz.views.Delivered - p.quiz.acks.Delivered - p.quiz.ranks.Delivered
+	heard := p.w.delivered - p.quiz.delivered()
 	if fresh := heard - p.heard; fresh != 0 {
 		p.heard = heard
 		p.s.fanout.rooms[0].got.Add(fresh)

@@ -42,6 +42,10 @@ type Options struct {
 	// the wait for members that do not get ready (default 60 s).
 	ConnectRate    float64
 	ConnectTimeout time.Duration
+	// Patience is how long the server may owe something: this long for a reply that is expected and for everything that
+	// is due after a phase, a twentieth of it for silence in between, a quarter for one of the host's requests (default
+	// 60 s). Emulated machines need more.
+	Patience time.Duration
 	// Engines is the number of generator goroutines (default: 1 below 2,000 connections, else 2, at most the CPUs).
 	Engines int
 	// Tokens are access tokens, one for each member: members then sign in with them and are no guests (lectern only).
@@ -54,6 +58,8 @@ type Options struct {
 	Commit string
 	// Progress, if set, is called about four times a second from one goroutine.
 	Progress func(Progress)
+	// PhaseDone, if set, is called on Run's goroutine at the end of each phase, with its name in Result.Phases.
+	PhaseDone func(name string)
 
 	// quiet is how long nothing may arrive before what is missing counts as lost; tests shorten it.
 	quiet time.Duration
@@ -70,7 +76,22 @@ type QuizOptions struct {
 	RetryShare float64
 	// HostToken is the access token of a host, for servers without --dev.
 	HostToken string
+	// Room is the room of a quiz that another generator hosts, to take part in it. Questions, TimeLimit, Hold and
+	// Patience must be the host's, or longer. Empty: this generator hosts the quiz.
+	Room string
+	// First is the number of this generator's first member, so that members of several have names of their own.
+	First int
+	// Of is the number of participants of all generators. The host's waits for them (ConnectTimeout) before it goes on
+	// (default: Conns, it plays alone).
+	Of int
+	// Hold is how long the host keeps everybody waiting, connected, before the first question.
+	Hold time.Duration
+	// Opened, if set, is called on Run's goroutine with the room once the quiz is there and may be joined.
+	Opened func(room string)
 }
+
+// alone is true when no other generator takes part.
+func (o *Options) alone() bool { return o.Quiz.Room == "" && o.Quiz.Of <= o.Conns }
 
 // Progress is what a run looks like while it is going on.
 type Progress struct {
@@ -105,7 +126,7 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Adaptor == "" {
 		o.Adaptor = "lectern"
 	}
-	if o.Conns < 0 || o.Rooms < 0 || o.Rate < 0 || o.Burst < 0 || o.Duration < 0 {
+	if o.Conns < 0 || o.Rooms < 0 || o.Rate < 0 || o.Burst < 0 || o.Duration < 0 || o.Patience < 0 {
 		return o, usage("numbers must not be negative")
 	}
 	o.Conns = orDefault(o.Conns, 1000)
@@ -113,7 +134,8 @@ func (o Options) withDefaults() (Options, error) {
 	o.Duration = orDefault(o.Duration, 10*time.Second)
 	o.PayloadBytes = max(orDefault(o.PayloadBytes, 128), payloadBytesMin)
 	o.ConnectTimeout = orDefault(o.ConnectTimeout, time.Minute)
-	o.quiet = orDefault(o.quiet, drainQuiet)
+	o.Patience = orDefault(o.Patience, time.Minute)
+	o.quiet = orDefault(o.quiet, o.Patience/20)
 	if o.Scenario == "quiz" {
 		o.Rooms = 1
 	}
@@ -140,6 +162,11 @@ func (o Options) withDefaults() (Options, error) {
 	o.Quiz.Window = orDefault(o.Quiz.Window, o.Quiz.TimeLimit/2)
 	if o.Quiz.RetryShare == 0 {
 		o.Quiz.RetryShare = 0.05
+	}
+	o.Quiz.Of = orDefault(o.Quiz.Of, o.Conns)
+	if o.Quiz.First < 0 || o.Quiz.Hold < 0 || o.Quiz.First+o.Conns > o.Quiz.Of && o.Quiz.Room == "" {
+		return o, usage("members %d to %d are not among the %d of all generators", o.Quiz.First, o.Quiz.First+o.Conns-1,
+			o.Quiz.Of)
 	}
 	return o, nil
 }

@@ -2,7 +2,6 @@ package scenario
 
 import (
 	"hash/maphash"
-	"maps"
 	"slices"
 	"strconv"
 
@@ -20,9 +19,11 @@ type quizState struct {
 	second   uint64 // request that carries it again
 	late     uint64 // second of the question before, if its reply is still to come
 	number   int32  // question last seen
+	resulted int32  // question of the last results
 	ranked   int32  // question of the last rank
 	choice   int8
 	acked    bool
+	ended    bool // the podium was seen
 }
 
 // quizPlay is the participants of one engine.
@@ -33,12 +34,16 @@ type quizPlay struct {
 	states  []quizState // by member id
 	scratch []byte
 
-	question, rank, retry *report.Histogram
-	views, acks, ranks    report.Tally
-	counts                report.QuizCheck
-	// What the script's atomics have been told.
-	toldViews, toldAcks, toldRanks int64
+	question, rank, retry       *report.Histogram
+	views, acks, results, ranks report.Tally
+	counts                      report.QuizCheck
+	ends                        int64
+	board                       []byte // rows of the podium, as the first of the members saw them
+	told                        quizProgress
 }
+
+// quizProgress is what the control goroutine is told of, once per turn.
+type quizProgress struct{ due, ended int64 }
 
 const (
 	timerAnswer = 1
@@ -59,7 +64,38 @@ func (p *quizPlay) message(m *member, f *client.Fields, now int64) {
 		p.asked(m, st, f, now)
 	case "quiz:rank":
 		p.ranking(st, f, now)
+	case "quiz:results":
+		p.resultsCame(st, f)
+	case "quiz:end":
+		p.endCame(st, f)
 	}
+}
+
+func (p *quizPlay) resultsCame(st *quizState, f *client.Fields) {
+	number := int32(client.UintMember(f.Data, "number"))
+	if number <= st.resulted {
+		p.results.Duplicated++
+		return
+	}
+	st.resulted = number
+	p.results.Delivered++
+	p.w.delivered++
+}
+
+func (p *quizPlay) endCame(st *quizState, f *client.Fields) {
+	if st.ended {
+		p.w.fault("quiz_end_twice")
+		return
+	}
+	st.ended = true
+	if p.ends++; p.board == nil {
+		p.board = slices.Clone(client.Member(f.Data, "top"))
+	}
+}
+
+// delivered is all that the quiz owes its participants and that has come, each once.
+func (p *quizPlay) delivered() int64 {
+	return p.views.Delivered + p.acks.Delivered + p.results.Delivered + p.ranks.Delivered
 }
 
 // asked is a question's arrival; the answer is due at a random time of the window.
@@ -117,7 +153,7 @@ func (p *quizPlay) answer(m *member, st *quizState) uint64 {
 	b = append(b, `,"answer":"`...)
 	b = strconv.AppendInt(b, int64(st.choice), 10)
 	b = append(b, `","key":"k`...)
-	b = strconv.AppendInt(b, int64(m.conn.ID), 10)
+	b = strconv.AppendInt(b, int64(p.w.f.opt.Quiz.First+m.conn.ID), 10)
 	b = append(b, '-')
 	b = strconv.AppendInt(b, int64(st.number), 10)
 	b = append(b, `"}}`...)
@@ -203,16 +239,18 @@ func (p *quizPlay) ranking(st *quizState, f *client.Fields, now int64) {
 }
 
 func (p *quizPlay) turnEnded(int64) {
-	p.s.questions.Add(p.views.Delivered - p.toldViews)
-	p.s.acks.Add(p.acks.Delivered - p.toldAcks)
-	p.s.ranks.Add(p.ranks.Delivered - p.toldRanks)
-	p.toldViews, p.toldAcks, p.toldRanks = p.views.Delivered, p.acks.Delivered, p.ranks.Delivered
+	now := quizProgress{due: p.delivered(), ended: p.ends}
+	if now != p.told {
+		p.s.due.Add(now.due - p.told.due)
+		p.s.ended.Add(now.ended - p.told.ended)
+		p.told = now
+	}
 }
 
 // addTo adds the engine's counts, after it has stopped.
 func (p *quizPlay) addTo(c *report.QuizCheck) {
 	for _, t := range []struct{ to, from *report.Tally }{
-		{&c.QuestionViews, &p.views}, {&c.Answers, &p.acks}, {&c.Ranks, &p.ranks},
+		{&c.QuestionViews, &p.views}, {&c.Answers, &p.acks}, {&c.Results, &p.results}, {&c.Ranks, &p.ranks},
 	} {
 		t.to.Delivered += t.from.Delivered
 		t.to.Duplicated += t.from.Duplicated
@@ -231,10 +269,4 @@ func memberOf(name string) (int, bool) {
 	}
 	n, ok := readLetters([]byte(name[1:]))
 	return int(n), ok
-}
-
-func sortedDescending(m map[int64]int64) []int64 {
-	keys := slices.Sorted(maps.Keys(m))
-	slices.Reverse(keys)
-	return keys
 }

@@ -198,6 +198,9 @@ func (r *run) phaseDone(name string) {
 	now := client.Now()
 	r.result.Phases = append(r.result.Phases, report.Phase{Name: name, DurationS: seconds(now - r.phaseAt)})
 	r.phaseAt = now
+	if r.opt.PhaseDone != nil {
+		r.opt.PhaseDone(name)
+	}
 }
 
 func seconds(ns int64) float64 { return math.Round(float64(ns)/1e5) / 1e4 }
@@ -231,15 +234,13 @@ func (r *run) endMeasure(phase string) {
 	r.phaseDone(phase)
 }
 
-// drainQuiet is Options.quiet by default; longer than TCP's first resends.
-const drainQuiet = 3 * time.Second
-
-// drain waits until everything that was expected has come, or nothing comes any more.
+// drain waits until everything that was expected has come, or nothing comes any more. Its default patience with
+// silence, three seconds, is longer than TCP's first resends.
 func (r *run) drain(ctx context.Context, complete func() bool) bool {
 	r.sampler.phase("drain")
 	last, lastAt := r.nDelivered.Load(), time.Now()
 	ok := false
-	waitFor(ctx, time.Now().Add(time.Minute), func() bool {
+	waitFor(ctx, time.Now().Add(r.opt.Patience), func() bool {
 		if complete() {
 			ok = true
 			return true
@@ -268,6 +269,7 @@ func (r *run) finish() {
 		for name, n := range w.errors {
 			res.Errors[name] += n
 		}
+		res.Heartbeats += w.engine.Pings()
 	}
 	if res.Scenario == "storm" {
 		latency = welcome

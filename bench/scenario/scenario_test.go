@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -151,6 +152,8 @@ func TestQuizChecksEverything(t *testing.T) {
 func TestQuizFindsFaults(t *testing.T) {
 	for fault, found := range map[string]func(report.Result) bool{
 		"lose quiz:rank":       func(r report.Result) bool { return r.Lost == 1 && r.Quiz.Ranks.Lost == 1 },
+		"lose quiz:results":    func(r report.Result) bool { return r.Lost == 1 && r.Quiz.Results.Lost == 1 },
+		"lose quiz:end":        func(r report.Result) bool { return r.Errors["quiz_end_missing"] == 1 },
 		"double quiz:question": func(r report.Result) bool { return r.Duplicated == 1 },
 		"receipt":              func(r report.Result) bool { return r.Errors["receipt_changed"] == 1 },
 		"score":                func(r report.Result) bool { return r.Quiz.WrongScore > 0 },
@@ -166,6 +169,71 @@ func TestQuizFindsFaults(t *testing.T) {
 	}
 }
 
+// playTogether plays one quiz with a generator that hosts it and one that follows.
+func playTogether(t *testing.T, s *fake, hosts, follows int) (host, follower report.Result) {
+	t.Helper()
+	opt := quizOptionsFor(hosts)
+	opt.Target, opt.quiet, opt.Patience = s.target(), 700*time.Millisecond, 10*time.Second
+	opt.Quiz.Of, opt.Quiz.Hold = hosts+follows, 100*time.Millisecond
+	done := make(chan struct{})
+	opt.Quiz.Opened = func(room string) {
+		second := opt
+		second.Conns, second.Quiz.First, second.Quiz.Room, second.Quiz.Opened = follows, hosts, room, nil
+		go func() {
+			defer close(done)
+			var err error
+			if follower, err = Run(context.Background(), second); err != nil {
+				t.Error(err)
+			}
+		}()
+	}
+	host, err := Run(t.Context(), opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-done
+	return host, follower
+}
+
+func TestGeneratorsPlayOneQuizTogether(t *testing.T) {
+	host, follower := playTogether(t, startFake(t), 20, 30)
+	clean(t, host)
+	clean(t, follower)
+	if host.Delivered != 20*3*duePerQuestion || follower.Delivered != 30*3*duePerQuestion {
+		t.Fatalf("delivered %d and %d", host.Delivered, follower.Delivered)
+	}
+	if host.Quiz.AnsweredCount != 150 || len(host.Notes) != 0 {
+		t.Errorf("the host counted %d answers; notes %v", host.Quiz.AnsweredCount, host.Notes)
+	}
+	if rows := host.Quiz.BoardRows + follower.Quiz.BoardRows; rows != 50 || host.Quiz.BoardRows != 20 {
+		t.Errorf("%d rows checked, %d of them by the host", rows, host.Quiz.BoardRows)
+	}
+	all := slices.Concat(host.Quiz.Standings, follower.Quiz.Standings)
+	if wrong := report.WrongRanks(all); wrong != 0 || len(all) == 0 {
+		t.Errorf("%d wrong ranks of %d standings", wrong, len(all))
+	}
+	if !slices.ContainsFunc(host.Phases, func(p report.Phase) bool { return p.Name == "hold" && p.DurationS >= 0.1 }) {
+		t.Errorf("no hold: %+v", host.Phases)
+	}
+}
+
+func TestAFollowerFindsItsOwnLosses(t *testing.T) {
+	s := startFake(t)
+	s.order("lose quiz:results")
+	host, follower := playTogether(t, s, 4, 4)
+	if host.Lost+follower.Lost != 1 || host.Quiz.Results.Lost+follower.Quiz.Results.Lost != 1 {
+		t.Fatalf("%+v\n%+v", host.Counts, follower.Counts)
+	}
+}
+
+func TestTheHostDoesNotWaitForEver(t *testing.T) {
+	opt := quizOptionsFor(4)
+	opt.Target, opt.Quiz.Of, opt.ConnectTimeout = startFake(t).target(), 9, 1500*time.Millisecond
+	if _, err := Run(t.Context(), opt); err == nil || !strings.Contains(err.Error(), "of 9 participants 4 came") {
+		t.Fatal(err)
+	}
+}
+
 func TestWrongUsageIsToldBeforeAnythingStarts(t *testing.T) {
 	for _, opt := range []Options{
 		{Scenario: "nonsense", Target: "ws://127.0.0.1:1"},
@@ -175,6 +243,7 @@ func TestWrongUsageIsToldBeforeAnythingStarts(t *testing.T) {
 		{Scenario: "quiz", Target: "ws://127.0.0.1:1", Adaptor: "raw"},
 		{Scenario: "idle", Target: "ws://127.0.0.1:1", Conns: 2, Rooms: 3},
 		{Scenario: "idle", Target: "ws://127.0.0.1:1", Conns: -1},
+		{Scenario: "quiz", Target: "ws://127.0.0.1:1", Conns: 5, Quiz: QuizOptions{First: 1, Of: 5}},
 	} {
 		if _, err := Run(t.Context(), opt); !errors.Is(err, ErrUsage) {
 			t.Errorf("%+v: %v", opt, err)

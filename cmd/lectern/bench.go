@@ -65,10 +65,18 @@ func benchCommand() *cobra.Command {
 		"the limit)")
 	f.StringVar(&tokensFile, "tokens", "", "file with an access token a line, one for each connection, as lectern token "+
 		"--count prints; without it members are guests of --dev")
+	f.DurationVar(&opt.Patience, "patience", time.Minute, "how long the server may owe something; more for "+
+		"emulated machines")
+	f.StringVar(&opt.Quiz.Room, "room", "", "quiz: take part in the quiz of this room, which another generator hosts; "+
+		"the quiz's other flags must be its")
+	f.IntVar(&opt.Quiz.First, "first", 0, "quiz: number of the first member, where several generators play")
+	f.IntVar(&opt.Quiz.Of, "of", 0, "quiz: participants of all generators; the host's waits for them and prints its room")
+	f.DurationVar(&opt.Quiz.Hold, "hold", 0, "quiz: how long everybody stays connected before the first question")
 	f.StringVar(&opt.Quiz.HostToken, "host-token", "", "quiz: a host's access token, for servers without --dev")
 	f.StringVar(&jsonFile, "json", "", "append the result to this file, one JSON object a line; - is standard output")
 	f.StringVar(&htmlFile, "html", "", "write a page with plots")
 	f.BoolVar(&check, "check", true, "exit with status 1 when something expected was lost, doubled or wrong")
+	c.AddCommand(capacityCommand())
 	return c
 }
 
@@ -82,6 +90,12 @@ func runBench(cmd *cobra.Command, opt *bench.Options, jsonFile, htmlFile string,
 	opt.Commit = commit()
 	show, done := bench.NewProgress(os.Stderr)
 	opt.Progress = show
+	if opt.Quiz.Of > opt.Conns && opt.Quiz.Room == "" {
+		opt.Quiz.Opened = func(room string) {
+			_, _ = fmt.Fprintf(cmd.ErrOrStderr(), "%d more participants are waited for: lectern bench quiz --target %s "+
+				"--room %s --first %d …\n", opt.Quiz.Of-opt.Conns, opt.Target, room, opt.Conns)
+		}
+	}
 	result, err := bench.Run(ctx, *opt)
 	done()
 	if errors.Is(err, bench.ErrUsage) {

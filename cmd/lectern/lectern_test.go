@@ -20,12 +20,11 @@ import (
 )
 
 // The test binary is the program itself when it is started again with this variable, so that exit statuses and signals
-// are the real ones.
-const asProgram = "LECTERN_TEST_AS_PROGRAM"
+// are the real ones. What the program starts is the program too.
+const asProgram = "TEST_AS_LECTERN"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
-		_ = os.Unsetenv(asProgram)
 		main()
 		os.Exit(0)
 	}

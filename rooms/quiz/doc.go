@@ -36,7 +36,8 @@
 //
 // An answer costs O(1): two map look-ups, one append. A question's close costs one sort, O(n log n), after which
 // each own rank is O(1). Progress and lobby are sampled: to staff at most 5 and 2 times a second, to everybody at
-// most once a second and, in a crowd, less often: each 10 participants add a millisecond. An answer in memory takes 48 bytes, whatever the lengths of its key and text.
+// most once a second and, in a crowd, less often: each 10 participants add a millisecond. An answer in memory takes
+// 48 bytes, whatever the lengths of its key and text.
 //
 // Nothing here is safe for more than one goroutine: the room's shard owns the machine.
 package quiz

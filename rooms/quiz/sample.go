@@ -5,8 +5,8 @@ import (
 	"lectern/rooms/effect"
 )
 
-// Least time between two samples, milliseconds. What everybody hears is spaced by a tenth of a millisecond per participant
-// more: a room of 100,000 that fills up or answers does not spend its time on telling everybody so.
+// Least time between two samples, milliseconds. What everybody hears is spaced by a tenth of a millisecond per
+// participant more: a room of 100,000 that fills up or answers does not spend its time on telling everybody so.
 const (
 	progressStaffEveryMs = 200
 	progressAllEveryMs   = 1000
