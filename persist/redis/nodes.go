@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/redis/rueidis"
+
+	"lectern/persist"
 )
 
 // How often a server reports, and after how long without a report it counts as gone.
@@ -21,20 +23,8 @@ const (
 // nodeRoomsMax bounds the rooms in a report; those with the most members come first.
 const nodeRoomsMax = 1000
 
-// Node is a server's report of itself: who is there, as far as others may know.
-type Node struct {
-	ID        string         `json:"id"` // new with each start
-	Address   string         `json:"address"`
-	Version   string         `json:"version,omitempty"`
-	StartedAt int64          `json:"startedAt"` // Unix milliseconds
-	SeenAt    int64          `json:"seenAt"`    // Unix milliseconds, of the last report
-	Conns     int            `json:"conns"`
-	Rooms     int            `json:"rooms"`
-	Members   map[string]int `json:"members"` // connections by room, at most nodeRoomsMax rooms
-}
-
 // Report replaces the server's report. It blocks for a round trip or two.
-func (c *Client) Report(ctx context.Context, n Node) error {
+func (c *Client) Report(ctx context.Context, n persist.Node) error {
 	if len(n.Members) > nodeRoomsMax {
 		n.Members = largest(n.Members, nodeRoomsMax)
 	}
@@ -58,7 +48,7 @@ func (c *Client) Retire(ctx context.Context, id string) error {
 }
 
 // Nodes lists the servers whose report is recent, the oldest report first.
-func (c *Client) Nodes(ctx context.Context) (nodes []Node, err error) {
+func (c *Client) Nodes(ctx context.Context) (nodes []persist.Node, err error) {
 	err = c.with(ctx, func(ctx context.Context, rdb rueidis.Client) error {
 		ids, err := rdb.Do(ctx, rdb.B().Zrange().Key(c.key("nodes")).Min("0").Max("-1").Build()).AsStrSlice()
 		if err != nil {
@@ -72,7 +62,7 @@ func (c *Client) Nodes(ctx context.Context) (nodes []Node, err error) {
 				}
 				continue
 			}
-			var n Node
+			var n persist.Node
 			if err == nil {
 				err = json.Unmarshal([]byte(text), &n)
 			}

@@ -243,17 +243,9 @@ func (c *Client) probe(ctx context.Context, rdb rueidis.Client) error {
 
 func (c *Client) key(name string) string { return c.cfg.Prefix + name }
 
-// Stats is what the metrics show.
-type Stats struct {
-	Up                 bool
-	AwayFor            time.Duration // zero while it is up
-	Why                error         // nil while it is up
-	Commands, Failures int64         // since the start; a transaction or script counts as one
-}
-
 // Stats may be called from any goroutine.
-func (c *Client) Stats() Stats {
-	s := Stats{Up: true, Commands: c.commands.Load(), Failures: c.failures.Load()}
+func (c *Client) Stats() persist.SharedStats {
+	s := persist.SharedStats{Up: true, Commands: c.commands.Load(), Failures: c.failures.Load()}
 	if out := c.away.Load(); out != nil {
 		s.Up, s.AwayFor, s.Why = false, c.now().Sub(out.since), out.err
 	}

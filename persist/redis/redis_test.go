@@ -107,7 +107,7 @@ func TestEverythingExpires(t *testing.T) {
 	if _, _, err := c.Limiter("l", hourUS, 1).Take(ctx, "a", 1); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Report(ctx, redis.Node{ID: "n"}); err != nil {
+	if err := c.Report(ctx, persist.Node{ID: "n"}); err != nil {
 		t.Fatal(err)
 	}
 	lists := map[string]bool{"e:families": true, "e:nodes": true} // these are emptied by PurgeRefresh and Nodes
@@ -173,7 +173,7 @@ func TestNodesReportAndGo(t *testing.T) {
 	for i := range 1500 {
 		crowd[fmt.Sprint("r", i)] = i
 	}
-	for _, n := range []redis.Node{
+	for _, n := range []persist.Node{
 		{ID: "a", SeenAt: 1, Conns: 3, Members: map[string]int{"r": 2}},
 		{ID: "b", SeenAt: 2, Members: crowd},
 	} {
@@ -330,7 +330,7 @@ func TestBadRedis(t *testing.T) {
 		{full.URL(), "memory is full"},
 		{"redis://127.0.0.1:1", "can't be reached"},
 	} {
-		err := open(t, c.url, nil).Report(t.Context(), redis.Node{ID: "x"})
+		err := open(t, c.url, nil).Report(t.Context(), persist.Node{ID: "x"})
 		if !errors.Is(err, persist.ErrUnavailable) || !strings.Contains(err.Error(), c.says) ||
 			strings.Contains(err.Error(), "secret") {
 			t.Errorf("%s: %v", c.url, err)

@@ -21,6 +21,7 @@ import (
 	"lectern/rooms"
 	"lectern/rooms/auth"
 	"lectern/rooms/effect"
+	"lectern/rooms/quota"
 )
 
 // Version is the product's version as the API and the command line name it.
@@ -48,6 +49,8 @@ type Options struct {
 	Rand        func() effect.Random
 
 	JoinsPerMinute, WrongPerMinute int // per address
+	// SharedLimit makes a limit that several servers keep together; nil: each has its own.
+	SharedLimit func(name string, l quota.Limit) SharedLimit
 }
 
 // API serves /api/v1, /auth and /.well-known. Its methods are safe for any goroutine.
@@ -67,7 +70,7 @@ type Demo struct {
 // New makes the API; Register makes it reachable.
 func New(o Options) *API {
 	return &API{
-		Options: o, limits: newLimits(o.JoinsPerMinute, o.WrongPerMinute), replays: make(chan struct{}, replaysMax),
+		Options: o, limits: newLimits(&o), replays: make(chan struct{}, replaysMax),
 	}
 }
 

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"net"
 	"sync"
 	"time"
@@ -12,34 +13,62 @@ import (
 // addressesMax is the number of addresses whose limits are remembered.
 const addressesMax = 65_536
 
+// SharedLimit is a limit that several servers keep together. Its error means that it can't be asked now.
+type SharedLimit interface {
+	Take(ctx context.Context, subject string, n int) (ok bool, retryAfterMs int64, err error)
+}
+
 // limits hold back floods from one address. A whole school may share one, so only wrong PINs are held tightly.
 type limits struct {
-	mu    sync.Mutex
-	joins *quota.Limiter
-	wrong *quota.Limiter
+	joins, wrong, receipts limit
 
-	receipts *quota.Limiter
-	searches *quota.Limiter // by user
+	searches limit // by user
 }
 
-func newLimits(joinsPerMinute, wrongPerMinute int) *limits {
-	return &limits{
-		searches: quota.NewLimiter(quota.Limit{Count: searchesPerMinute, Per: time.Minute}, addressesMax),
-		receipts: quota.NewLimiter(quota.Limit{Count: receiptsPerMinute, Per: time.Minute}, addressesMax),
-		joins:    quota.NewLimiter(quota.Limit{Count: joinsPerMinute, Per: time.Minute}, addressesMax),
-		wrong:    quota.NewLimiter(quota.Limit{Count: wrongPerMinute, Per: time.Minute}, addressesMax),
+// limit is one limit by address (searches: by user): the shared one where there is one and it answers, else this
+// server's own.
+type limit struct {
+	what   string
+	shared SharedLimit // nil: none
+
+	mu  sync.Mutex // guards own
+	own *quota.Limiter
+}
+
+func newLimits(o *Options) *limits {
+	l := new(limits)
+	l.joins.init(o, "joins", "people are joining from your network", o.JoinsPerMinute)
+	l.wrong.init(o, "wrong", "wrong PINs from your network", o.WrongPerMinute)
+	l.searches.init(o, "searches", "searches", searchesPerMinute)
+	l.receipts.init(o, "receipts", "receipts to check from your network", receiptsPerMinute)
+	return l
+}
+
+func (l *limit) init(o *Options, name, what string, perMinute int) {
+	rate := quota.Limit{Count: perMinute, Per: time.Minute}
+	l.what, l.own = what, quota.NewLimiter(rate, addressesMax)
+	if o.SharedLimit != nil {
+		l.shared = o.SharedLimit(name, rate)
 	}
 }
 
-func (l *limits) take(limiter *quota.Limiter, address string, now time.Time, what string) *wire.Error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if ok, retryAfterMs := limiter.Take(address, now.UnixMilli(), 1); !ok {
-		err := wire.NewError(wire.CodeRateLimited, "too many %s from your network; try again in a moment", what)
-		err.RetryAfterMs = retryAfterMs
-		return err
+// take counts one act of an address or user. It may wait for Redis.
+func (l *limit) take(ctx context.Context, subject string, now time.Time) *wire.Error {
+	ok, retryAfterMs, err := true, int64(0), error(nil)
+	if l.shared != nil {
+		ok, retryAfterMs, err = l.shared.Take(ctx, subject, 1)
 	}
-	return nil
+	if l.shared == nil || err != nil {
+		l.mu.Lock()
+		ok, retryAfterMs = l.own.Take(subject, now.UnixMilli(), 1)
+		l.mu.Unlock()
+	}
+	if ok {
+		return nil
+	}
+	refusal := wire.NewError(wire.CodeRateLimited, "too many %s; try again in a moment", l.what)
+	refusal.RetryAfterMs = retryAfterMs
+	return refusal
 }
 
 // addressOf is the host part of a remote address.

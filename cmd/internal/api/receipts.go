@@ -35,7 +35,7 @@ func (a *API) registerReceipts(h huma.API) {
 // checked first, so that only receipts of ours reach a room or the store.
 func (a *API) verifyReceipt(ctx context.Context, in *receiptRequest) (*receiptReply, error) {
 	address, _ := ctx.Value(addressKey{}).(string)
-	if err := a.limits.take(a.limits.receipts, address, a.Now(), "receipts to check"); err != nil {
+	if err := a.limits.receipts.take(ctx, address, a.Now()); err != nil {
 		return nil, fail(err)
 	}
 	claims, fault := a.Issuer.Receipts().Open(strings.TrimSpace(in.Body.Receipt))

@@ -66,7 +66,7 @@ func (a *API) search(ctx context.Context, in *searchRequest) (*searchReply, erro
 	if a.Search == nil {
 		return nil, fail(wire.NewError(wire.CodeUnavailable, "the search is not available on this server"))
 	}
-	if err := a.limits.take(a.limits.searches, c.Subject, a.Now(), "searches"); err != nil {
+	if err := a.limits.searches.take(ctx, c.Subject, a.Now()); err != nil {
 		return nil, fail(err)
 	}
 	terms, refused := search.Parse(in.Q)

@@ -64,7 +64,7 @@ func (a *API) registerAuth(h huma.API) {
 
 func (a *API) token(ctx context.Context, in *tokenRequest) (*tokenReply, error) {
 	address, _ := ctx.Value(addressKey{}).(string)
-	if err := a.limits.take(a.limits.joins, address, a.Now(), "people are joining"); err != nil {
+	if err := a.limits.joins.take(ctx, address, a.Now()); err != nil {
 		return nil, fail(err)
 	}
 	claims, err := a.guest(ctx, in, address)
@@ -151,7 +151,7 @@ func (a *API) lookUp(ctx context.Context, pin, name, address string) (*rooms.Inf
 		if missing := a.PINs.Missing(); missing != nil {
 			return nil, missing
 		}
-		if err := a.limits.take(a.limits.wrong, address, a.Now(), "wrong PINs"); err != nil {
+		if err := a.limits.wrong.take(ctx, address, a.Now()); err != nil {
 			return nil, err
 		}
 		return nil, wire.NewError(wire.CodeUnknownRoom, "no game has this PIN; check it with the host").At("pin")

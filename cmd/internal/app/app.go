@@ -10,17 +10,14 @@ package app
 import (
 	"context"
 	crand "crypto/rand"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"math/rand/v2"
 	"net"
 	"net/http"
-	"runtime"
 	"runtime/debug"
 	"runtime/pprof"
+	"strings"
 	"sync"
 	"time"
 
@@ -40,7 +37,6 @@ import (
 	"lectern/protocol/ws"
 	"lectern/rooms"
 	"lectern/rooms/auth"
-	"lectern/rooms/effect"
 	"lectern/rooms/quiz"
 	"lectern/rooms/quota"
 )
@@ -90,6 +86,7 @@ type App struct {
 	stopOnce    sync.Once
 	endHTTP     func(context.Context) // once
 	endRooms    func(context.Context) error
+	shared      *shared // nil without Redis
 }
 
 // Start opens the store, rebuilds the rooms that were alive, and listens; with the setting takeover it takes port and
@@ -122,6 +119,9 @@ func Start(ctx context.Context, cfg *config.Config, log *slog.Logger) (a *App, e
 	if a.roomsCfg, err = RoomsConfig(cfg); err != nil {
 		return a, err
 	}
+	if err = a.openRedis(); err != nil {
+		return a, err
+	}
 	ended := int64(0) // when the predecessor's rooms ended
 	if cfg.Takeover {
 		if ended, err = a.takeOver(ctx); err != nil {
@@ -140,6 +140,7 @@ func Start(ctx context.Context, cfg *config.Config, log *slog.Logger) (a *App, e
 	if err = a.startNet(ctx); err != nil {
 		return a, err
 	}
+	a.startShared()
 	if err = a.startAdmin(); err != nil {
 		return a, err
 	}
@@ -157,7 +158,7 @@ func Start(ctx context.Context, cfg *config.Config, log *slog.Logger) (a *App, e
 // startRooms starts the journal, the loader and the shards, and brings back the rooms that were alive.
 func (a *App) startRooms(ctx context.Context) error {
 	var err error
-	a.issuer, err = auth.NewIssuer(ctx, time.Now(), a.store, a.store, auth.Config{
+	a.issuer, err = auth.NewIssuer(ctx, time.Now(), a.store, a.refreshStore(), auth.Config{
 		AccessTTL: a.cfg.Auth.AccessTTL, RefreshTTL: a.cfg.Auth.RefreshTTL,
 	}, crand.Reader)
 	if err != nil {
@@ -299,7 +300,7 @@ func (a *App) startNet(ctx context.Context) error {
 		Store: a.store, Issuer: a.issuer, Gateway: a.gateway, PINs: a.pins, RoomsConfig: a.roomsCfg, Journal: a.journal,
 		Search: a.indexer,
 		Dev:    a.cfg.Dev, URL: a.cfg.URL, Logger: a.log, Now: time.Now, Rand: newRand,
-		JoinsPerMinute: a.cfg.Joins.PerMinute, WrongPerMinute: a.cfg.Joins.Wrong,
+		JoinsPerMinute: a.cfg.Joins.PerMinute, WrongPerMinute: a.cfg.Joins.Wrong, SharedLimit: a.sharedLimit(),
 	})
 	mux := http.NewServeMux()
 	a.api.Register(mux)
@@ -403,6 +404,7 @@ func (a *App) startAdmin() error {
 		Addr: a.cfg.Admin, Logger: a.log, Net: a.net.Stats, Gateway: a.gateway.Stats, Rooms: a.router.Stats,
 		Journal: a.journal.Stats, PINs: a.pins.Len, Ready: a.Ready, Loops: a.net.Loops, Shards: a.router.ShardStats,
 		Latency: a.gateway.Latency, Spool: a.spoolStats(), Detail: a.detail, Search: searches,
+		Redis: a.redisView(),
 	})
 	return err
 }
@@ -424,6 +426,16 @@ func (a *App) Ready() error {
 
 // detail is what an operator should know of a server that is ready; empty when all is as usual.
 func (a *App) detail() string {
+	var said []string
+	for _, d := range []string{a.spoolDetail(), a.redisDetail()} {
+		if d != "" {
+			said = append(said, d)
+		}
+	}
+	return strings.Join(said, "; ")
+}
+
+func (a *App) spoolDetail() string {
 	stats := a.spoolStats()
 	if stats == nil {
 		return ""
@@ -455,38 +467,3 @@ func (a *App) Demo() *Demo { return a.demo }
 
 // Done yields an error when the server has ended by itself.
 func (a *App) Done() <-chan error { return a.net.Done() }
-
-// NewLogger makes the process's log, on w.
-func NewLogger(cfg *config.Config, w io.Writer) *slog.Logger {
-	var level slog.Level
-	_ = level.UnmarshalText([]byte(cfg.Log.Level)) // config has checked it
-	o := &slog.HandlerOptions{Level: level}
-	if cfg.Log.Format == "json" {
-		return slog.New(slog.NewJSONHandler(w, o))
-	}
-	return slog.New(slog.NewTextHandler(w, o))
-}
-
-// newRand is a random source for one goroutine, seeded by the system.
-func newRand() effect.Random {
-	var seed [32]byte
-	if _, err := crand.Read(seed[:]); err != nil { // never fails on the systems we run on
-		binary.LittleEndian.PutUint64(seed[:], rand.Uint64())
-	}
-	return rand.New(rand.NewChaCha8(seed))
-}
-
-// orNone is a duration in milliseconds for package quiz, where zero asks for the default and a negative one for none.
-func orNone(d time.Duration) int64 {
-	if d == 0 {
-		return -1
-	}
-	return d.Milliseconds()
-}
-
-func orCPUs(n int) int {
-	if n == 0 {
-		return runtime.GOMAXPROCS(0)
-	}
-	return n
-}

@@ -2,12 +2,21 @@ package app
 
 import (
 	"context"
+	crand "crypto/rand"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
 	"os"
+	"runtime"
+	"time"
 
+	"lectern/cmd/internal/config"
 	"lectern/persist"
 	"lectern/protocol/wire"
+	"lectern/rooms/effect"
 	"lectern/rooms/moderation"
 )
 
@@ -42,4 +51,39 @@ func wordFilter(files []string) (*moderation.Filter, error) {
 		words = words.Add(more)
 	}
 	return moderation.NewFilter(words), nil
+}
+
+// NewLogger makes the process's log, on w.
+func NewLogger(cfg *config.Config, w io.Writer) *slog.Logger {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(cfg.Log.Level)) // config has checked it
+	o := &slog.HandlerOptions{Level: level}
+	if cfg.Log.Format == "json" {
+		return slog.New(slog.NewJSONHandler(w, o))
+	}
+	return slog.New(slog.NewTextHandler(w, o))
+}
+
+// newRand is a random source for one goroutine, seeded by the system.
+func newRand() effect.Random {
+	var seed [32]byte
+	if _, err := crand.Read(seed[:]); err != nil { // never fails on the systems we run on
+		binary.LittleEndian.PutUint64(seed[:], rand.Uint64())
+	}
+	return rand.New(rand.NewChaCha8(seed))
+}
+
+// orNone is a duration in milliseconds for package quiz, where zero asks for the default and a negative one for none.
+func orNone(d time.Duration) int64 {
+	if d == 0 {
+		return -1
+	}
+	return d.Milliseconds()
+}
+
+func orCPUs(n int) int {
+	if n == 0 {
+		return runtime.GOMAXPROCS(0)
+	}
+	return n
 }

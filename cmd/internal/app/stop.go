@@ -75,6 +75,7 @@ func (a *App) stopHTTP(ctx context.Context) {
 func (a *App) stopRoomsAndStore(ctx context.Context) error {
 	var errs []error
 	close(a.stopWork)
+	a.stopShared(ctx)
 	if a.stopRooms != nil {
 		a.stopRooms()
 		<-a.roomsDone
@@ -96,6 +97,7 @@ func (a *App) stopRoomsAndStore(ctx context.Context) error {
 	if a.admin != nil {
 		errs = append(errs, a.admin.Close())
 	}
+	errs = append(errs, a.closeShared())
 	if a.store != nil {
 		errs = append(errs, a.store.Close())
 	}

@@ -300,8 +300,9 @@ func contains(list []string, s string) bool {
 
 // crossCheck finds settings that are right by themselves and wrong together, or not built yet.
 func (c *Config) crossCheck() (faults []error) {
-	if c.Redis != "" {
-		faults = append(faults, errors.New("  redis: this version runs on one node without Redis; leave it empty"))
+	if scheme, rest, ok := strings.Cut(c.Redis, "://"); c.Redis != "" &&
+		(!ok || rest == "" || (scheme != "redis" && scheme != "rediss")) {
+		faults = append(faults, errors.New("  redis: use redis://[USER:PASSWORD@]HOST:PORT[/DB], or rediss:// for TLS"))
 	}
 	if c.Broker != "memory" {
 		faults = append(faults, fmt.Errorf("  broker: this version has only memory, not %q", c.Broker))

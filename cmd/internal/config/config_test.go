@@ -82,7 +82,7 @@ func TestLists(t *testing.T) {
 func TestEveryFaultIsReportedAtOnce(t *testing.T) {
 	path := writeFile(t, "loops: many\nconns:\n  max: -1\n  no_such: 1\ndrain: 10\nlog:\n  level: loud\n")
 	env := []string{
-		"LECTERN_DEV=perhaps", "LECTERN_TYPO=1", "LECTERN_REDIS=redis://x", "LECTERN_BROKER=kafka://x",
+		"LECTERN_DEV=perhaps", "LECTERN_TYPO=1", "LECTERN_REDIS=http://x", "LECTERN_BROKER=kafka://x",
 		"LECTERN_CONNS_OUTBOX_HIGH_BYTES=2097152", "LECTERN_CONNS_OUTBOX_HARD_BYTES=1048576", "LECTERN_AUTH_ACCESS_TTL=1ms",
 	}
 	_, err := Load(path, env, map[string]string{"store": "mysql://x"})
@@ -93,7 +93,7 @@ func TestEveryFaultIsReportedAtOnce(t *testing.T) {
 		`loops: "many" must be a whole number`, "conns.max: -1 must be between 0 and 10000000",
 		"conns.no_such: there is no such setting", "LECTERN_TYPO: there is no such setting",
 		`drain: "10" must be a duration such as`, `log.level: "loud" must be one of debug, info, warn, error`,
-		`dev: "perhaps" must be true or false`, "redis: this version", "broker: this version has only memory",
+		`dev: "perhaps" must be true or false`, "redis: use redis://", "broker: this version has only memory",
 		"conns.outbox_hard_bytes: must not be below", "auth.access_ttl: 1ms must be between", `store: "mysql" is not a store`,
 		path,
 	} {

@@ -5,7 +5,9 @@ var docs = map[string]string{
 	"listen": "address of the one port for WebSockets, pages and API",
 	"admin":  "address of the admin port (health, metrics, pprof); empty: none",
 	"store":  "sqlite:FILE, postgres://USER:PASSWORD@HOST:PORT/DATABASE, or memory for tests",
-	"redis":  "redis://HOST:PORT; not supported by this version",
+	"redis": "redis://[USER:PASSWORD@]HOST:PORT[/DB], rediss:// for TLS; more addresses of a cluster or of Sentinels " +
+		"by ?addr=HOST:PORT, Sentinel's primary by ?master_set=NAME. Keeps sessions, limits per address and the list " +
+		"of servers for several servers together; empty: the store and memory do",
 	"broker": "memory; others are not supported by this version",
 	"dev":    "guests without a token, a demo quiz, every origin; never in production",
 	"takeover": "take port and store over from the server that runs on the same store, if one does; it sends its " +

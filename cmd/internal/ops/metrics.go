@@ -84,6 +84,10 @@ var (
 	journalFailed  = desc("journal_failed_commits_total", "Transactions that failed.")
 	journalCommit  = desc("journal_commit_duration_seconds", "How long a group commit takes.")
 
+	redisUp       = desc("redis_up", "1 while Redis serves; there only with the setting redis.")
+	redisCommands = desc("redis_commands_total", "Steps asked of Redis, a script or transaction counting as one.")
+	redisFailures = desc("redis_failures_total", "Steps that Redis did not carry out.")
+
 	spoolState = desc("spool_state", "Where records go: 1 for the state that it is in; full may be 1 beside it.",
 		"state")
 	spoolRecords = desc("spool_records", "Records that wait for the database.")
@@ -107,6 +111,9 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 		collectSpool(out, c.o.Spool())
 	}
 	c.collectSearch(out)
+	if c.o.Redis != nil {
+		c.o.Redis.collect(out)
+	}
 }
 
 func collectSpool(out chan<- prometheus.Metric, s persist.SpoolStats) {

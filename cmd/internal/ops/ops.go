@@ -34,6 +34,7 @@ type Options struct {
 	Ready   func() error
 	Detail  func() string             // what to say of a server that is ready; nil: nothing
 	Spool   func() persist.SpoolStats // nil without a spool
+	Redis   *Redis                    // nil without Redis
 	Loops   func() []*netpoll.Loop
 	Shards  func() []rooms.ShardStats // by index
 	Latency func() gateway.Latency
@@ -110,6 +111,9 @@ func Handler(o Options) (h http.Handler, release func()) {
 		}
 		say(w, http.StatusOK, text)
 	})
+	if o.Redis != nil {
+		mux.HandleFunc("GET /nodes", o.Redis.serveNodes)
+	}
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 	handleDebug(mux, &o, profiles, stats)
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {

@@ -1,6 +1,7 @@
 package ops
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -13,6 +14,7 @@ import (
 	"lectern/cmd/internal/gateway"
 	"lectern/netpoll"
 	"lectern/persist"
+	"lectern/persist/search"
 	"lectern/protocol/wire"
 	"lectern/rooms"
 )
@@ -39,7 +41,23 @@ func fakes() Options {
 		Loops:   func() []*netpoll.Loop { return []*netpoll.Loop{new(netpoll.Loop)} },
 		Shards:  func() []rooms.ShardStats { return []rooms.ShardStats{{Rooms: 1}, {Rooms: 1, InboxDepth: 7}} },
 		Latency: func() gateway.Latency { return latency },
-		Spool:   func() persist.SpoolStats { return persist.SpoolStats{State: persist.SpoolAway, Records: 12} },
+		Search:  func() search.Stats { return search.Stats{} },
+		Redis: &Redis{
+			Stats: func() persist.SharedStats { return persist.SharedStats{Up: true, Commands: 9} },
+			Nodes: func(context.Context) ([]persist.Node, error) { return nil, persist.ErrUnavailable },
+		},
+		Spool: func() persist.SpoolStats { return persist.SpoolStats{State: persist.SpoolAway, Records: 12} },
+	}
+}
+
+func TestNodesWithoutRedis(t *testing.T) {
+	o := fakes()
+	if status, text := serve(t, o)("GET", "/nodes"); status != http.StatusServiceUnavailable {
+		t.Errorf("while Redis is away: %d %s", status, text)
+	}
+	o.Redis = nil
+	if status, text := serve(t, o)("GET", "/nodes"); status != http.StatusNotFound {
+		t.Errorf("without Redis: %d %s", status, text)
 	}
 }
 
@@ -54,7 +72,9 @@ func TestReadyWithDetail(t *testing.T) {
 	}
 	_, text := serve(t, o)("GET", "/metrics")
 	for _, want := range []string{
-		`lectern_spool_state{state="spooling"} 1`, `lectern_spool_state{state="direct"} 0`, "lectern_spool_records 12",
+		"lectern_redis_up 1", "lectern_redis_commands_total 9",
+		`lectern_spool_state{state="spooling"} 1`, `lectern_spool_state{state="direct"} 0`,
+		"lectern_spool_records 12",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the metrics don't say %s", want)
