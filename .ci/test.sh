@@ -2,9 +2,9 @@
 # Everything that CI runs, in order of how soon a fault shows. It installs what is missing, says what, and fails at the
 # end when any step failed.
 #
-# Installed where missing: gcc (for -race), Node with npm, Chromium, PostgreSQL and Redis from Debian's packages; gofumpt
-# and golangci-lint by Go; typescript and the clients, parsers and browser driver that the tests use by npm; promtool
-# and nginx, taken out of Debian's packages. All but Debian's packages go to a cache folder outside the tree.
+# Installed where missing: gcc (for -race), Node with npm, Chromium, PostgreSQL, Redis, Java and Maven from Debian's
+# packages; gofumpt and golangci-lint by Go; typescript and the clients, parsers and browser driver that the tests use
+# by npm; Spring's STOMP client by Maven; promtool and nginx, taken out of Debian's packages. All but Debian's packages go to a cache folder outside the tree.
 # Tests that need PostgreSQL or Redis start private instances on free ports, PostgreSQL as a user who is not root.
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -19,6 +19,7 @@ tools() {
     golangci >/dev/null
     prometheus_tool
     nginx_tool >/dev/null
+    spring_player >/dev/null
     echo "Go $(go env GOVERSION), Node $(node --version), tools in $cache"
 }
 

@@ -236,8 +236,12 @@ func (d *Decoder) unescape(s string) (string, *Error) {
 			out = append(out, '\\')
 		case c == 'r' && d.version != V11:
 			out = append(out, '\r')
+		case d.version == V11: // stompjs escapes nothing in 1.1; only 1.2 makes this a fault
+			out = append(out, '\\')
+			s = s[at+1:]
+			continue
 		default:
-			return "", breach(`a header holds an escape that STOMP does not have: only \n, \c, \\ and, in 1.2, \r`)
+			return "", breach(`a header holds an escape that STOMP does not have: only \n, \c, \\ and \r`)
 		}
 		s = s[at+2:]
 	}

@@ -6,9 +6,9 @@
 // messages that await an ACK, and the open transactions, and knows which RECEIPT is due when. What a destination means
 // is said by ParseTarget and ParseApp; carrying it out is the Sink's.
 //
-// Where the versions differ: escapes in headers (none in 1.0, \n \c \\ in 1.1, \r as well in 1.2; never in CONNECT and
-// CONNECTED), white space around headers (dropped in 1.0), the id of a subscription (optional in 1.0), how ACK names a
-// message (message-id; id in 1.2). A line may end in CR LF in every version.
+// Where the versions differ: escapes in headers (none in 1.0; \n \c \\ in 1.1, where others stand for themselves; \r as
+// well in 1.2; never in CONNECT and CONNECTED), white space around headers (dropped in 1.0), the id of a subscription
+// (optional in 1.0), how ACK names a message (message-id; id in 1.2). A line may end in CR LF in every version.
 //
 // # Limits
 //

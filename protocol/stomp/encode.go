@@ -8,7 +8,8 @@ import "strconv"
 func AppendCommand(dst []byte, c Command) []byte { return append(append(dst, c.String()...), '\n') }
 
 // AppendHeader appends a header, escaped as the version wants it; version zero is for CONNECT and CONNECTED. What can't
-// be said there (a line's end without escapes, a NUL) becomes a blank.
+// be said there (a line's end without escapes, a NUL) becomes a blank. A value's colon is escaped in 1.2 only: in 1.1
+// it should be, but every reader takes the line's first colon, and stompjs does not unescape what comes in 1.1.
 func AppendHeader(dst []byte, v Version, name, value string) []byte {
 	dst = appendEscaped(dst, v, name, true)
 	dst = append(dst, ':')
@@ -70,7 +71,7 @@ func appendEscaped(dst []byte, v Version, s string, name bool) []byte {
 			dst = append(dst, '\\', 'n')
 		case c == '\r':
 			dst = append(dst, '\\', 'r')
-		case c == ':':
+		case c == ':' && (name || v == V12):
 			dst = append(dst, '\\', 'c')
 		case c == '\\':
 			dst = append(dst, '\\', '\\')

@@ -37,6 +37,9 @@ type Sink interface {
 	Frame(frame []byte)
 	// SignIn judges a CONNECT and names the user.
 	SignIn(f *Frame) (user string, fail *Error)
+	// Admit is asked before every frame of an open session but DISCONNECT and a SEND of its own, which the Sink judges in
+	// Send: an error ends the session.
+	Admit(f *Frame) *Error
 	// Subscribe is a new subscription, already in the Session's list.
 	Subscribe(s *Subscription, f *Frame, p *Pending) *Error
 	// Unsubscribe is a subscription that is no longer in the list. unacked are the messages that it never acknowledged.
@@ -123,13 +126,19 @@ func (s *Session) step(f *Frame, sink Sink) *Error {
 		}
 		return s.connect(f, sink)
 	}
+	id, held := f.Find("transaction")
+	if f.Command != Disconnect && (f.Command != Send || held) {
+		if fail := sink.Admit(f); fail != nil {
+			return fail
+		}
+	}
 	switch f.Command {
 	case Subscribe:
 		return s.subscribe(f, sink)
 	case Unsubscribe:
 		return s.unsubscribe(f, sink)
 	case Send, Ack, Nack:
-		if id, ok := f.Find("transaction"); ok {
+		if held {
 			return s.hold(id, f)
 		}
 		return s.carryOut(f, NewPending(f.Get("receipt"), nil), sink)

@@ -16,6 +16,8 @@ type desk struct {
 	hold    bool       // SENDs wait
 	refuse  bool       // SENDs are refused
 	noUser  bool
+	most    int // frames that Admit lets through, if it is set
+	asked   int
 }
 
 func (d *desk) note(format string, args ...any) { d.log = append(d.log, fmt.Sprintf(format, args...)) }
@@ -32,6 +34,14 @@ func (d *desk) SignIn(f *Frame) (string, *Error) {
 		return "", breach("who is it?")
 	}
 	return f.Get("login"), nil
+}
+
+func (d *desk) Admit(*Frame) *Error {
+	d.asked++
+	if d.most > 0 && d.asked > d.most {
+		return breach("slow down")
+	}
+	return nil
 }
 
 func (d *desk) Subscribe(s *Subscription, _ *Frame, p *Pending) *Error {
@@ -243,6 +253,25 @@ func TestWhatEndsASession(t *testing.T) {
 	}
 }
 
+// Every frame can be refused before it costs anything, but for DISCONNECT and what Send judges.
+func TestEveryFrameIsAdmitted(t *testing.T) {
+	d := opened(t, DefaultLimits, "1.2")
+	d.most = 5
+	if fail := d.say("SUBSCRIBE|id:1|destination:/topic/room.r||", "UNSUBSCRIBE|id:1||", "SEND|destination:/app/x||",
+		"BEGIN|transaction:t||", "SEND|destination:/app/x|transaction:t||", "ACK|id:1||",
+		"SEND|destination:/app/x||"); fail != nil || d.asked != 5 {
+		t.Fatal(fail, d.asked)
+	}
+	other := opened(t, DefaultLimits, "1.2")
+	other.most, other.asked = 1, 1
+	if fail := other.say("DISCONNECT||"); fail != nil {
+		t.Error(fail)
+	}
+	if fail := d.say("COMMIT|transaction:t||"); fail == nil || fail.Message != "slow down" {
+		t.Error(fail)
+	}
+}
+
 func TestErrorFrames(t *testing.T) {
 	d := opened(t, DefaultLimits, "1.2")
 	got := d.session.AppendError(nil, &Error{Message: "a: b", Close: 4200, Receipt: "r:1"})
@@ -312,4 +341,66 @@ func TestUnacknowledgedAreBounded(t *testing.T) {
 	if d.session.unacked != 0 || d.session.unackedBytes != 0 {
 		t.Errorf("%d messages, %d bytes are counted after all are gone", d.session.unacked, d.session.unackedBytes)
 	}
+}
+
+// Whatever bytes come, however they are cut: a session neither panics nor miscounts what it holds, and all that it
+// sends can be read.
+func FuzzSession(f *testing.F) {
+	for i, frames := range [][]string{
+		{"SUBSCRIBE|id:q|destination:/user/queue/*|ack:client||", "NACK|id:1|receipt:a||", "ACK|id:2||"},
+		{"BEGIN|transaction:t||", "SEND|transaction:t|destination:/app/x||b", "COMMIT|transaction:t||"},
+		{
+			"SUBSCRIBE|destination:/user/queue/*|ack:client||", "ACK|message-id:m||",
+			"UNSUBSCRIBE|destination:/user/queue/*||",
+		},
+	} {
+		stream := strings.ReplaceAll(strings.Join(frames, "\x00"), "|", "\n") + "\x00"
+		f.Add(stream, []string{"1.2", "1.1", "1.0"}[i], uint8(9*i))
+	}
+	limits := Limits{
+		HeadersMax: 8, HeadBytesMax: 256, BodyBytesMax: 64, SubscriptionsMax: 3, TransactionsMax: 2, TransactionFramesMax: 3,
+		TransactionBytesMax: 128, UnackedMax: 3, UnackedBytesMax: 100, DeliveriesMax: 2,
+	}
+	f.Fuzz(func(t *testing.T, stream, version string, step uint8) {
+		d := &desk{session: NewSession(&limits, time.Second)}
+		if d.say("CONNECT|accept-version:"+strings.ToValidUTF8(strings.Map(headerRune, version), "")+"||") != nil {
+			return
+		}
+		for in := []byte(stream); len(in) > 0; {
+			n := min(len(in), int(step)+1)
+			fail := d.session.Feed(in[:n:n], d)
+			in = in[n:]
+			for _, sub := range d.session.Subscriptions() {
+				if sub.Target.Kind == UserQueue && fail == nil {
+					fail = d.session.Deliver(sub, &Delivery{ID: "m", Body: []byte("body")}, d)
+				}
+			}
+			if fail != nil {
+				break
+			}
+		}
+		held, heldBytes := 0, 0
+		for _, open := range d.session.transactions {
+			held += len(open.frames)
+			heldBytes += open.bytes
+		}
+		s := d.session
+		if s.heldFrames != held || s.heldBytes != heldBytes || held > limits.TransactionFramesMax ||
+			heldBytes > limits.TransactionBytesMax || len(s.subs) > 3 || len(s.transactions) > 2 || s.unacked > 3 {
+			t.Errorf("%d frames of %d bytes are held and counted as %d and %d; %d messages wait", held, heldBytes,
+				s.heldFrames, s.heldBytes, s.unacked)
+		}
+		s.Unacknowledged()
+		if s.unacked != 0 || s.unackedBytes != 0 {
+			t.Errorf("with nothing left, %d messages of %d bytes are counted", s.unacked, s.unackedBytes)
+		}
+	})
+}
+
+// headerRune drops what would end the header.
+func headerRune(r rune) rune {
+	if r == '\n' || r == '\r' || r == 0 || r == '|' {
+		return -1
+	}
+	return r
 }

@@ -303,3 +303,32 @@ func host(t *testing.T, p *process, room, token string, players int) {
 		}
 	}
 }
+
+// All that stompjs does, in each version of STOMP that it speaks.
+func TestStompjs(t *testing.T) {
+	s := needServer(t)
+	p := serve(t, s, t.TempDir())
+	for _, version := range []string{"1.2", "1.1", "1.0"} {
+		t.Run(version, func(t *testing.T) {
+			var teacher struct{ AccessToken string }
+			p.call("POST", "/auth/token", "", map[string]any{"name": "Teacher", "role": "host"}, &teacher)
+			var game struct{ Room, PIN string }
+			p.call("POST", "/api/v1/sessions", teacher.AccessToken, map[string]any{"quiz": mixedQuiz()}, &game)
+			var token struct{ AccessToken string }
+			p.call("POST", "/auth/token", "", map[string]any{"pin": game.PIN, "name": "Ada"}, &token)
+			input, err := json.Marshal(map[string]any{
+				"base": p.base, "room": game.Room, "token": token.AccessToken, "version": version,
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			c := exec.CommandContext(t.Context(), "node", filepath.Join("clients", "stompjs-features.mjs"))
+			c.Env = clean("PLAYER_INPUT="+string(input), "LECTERN_NODE_MODULES="+s.modules)
+			out, err := c.CombinedOutput()
+			t.Logf("%s", out)
+			if err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}

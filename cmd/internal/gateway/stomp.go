@@ -107,6 +107,9 @@ func (t *stompTalk) SignIn(f *stomp.Frame) (user string, fail *stomp.Error) {
 		}
 	case m.authed:
 	case login != "" && m.gateway().cfg.Dev:
+		if err := (&wire.AuthData{Name: login}).Validate(); err != nil {
+			return "", &stomp.Error{Message: "login: " + err.Message, Close: wire.ClosePolicyViolation}
+		}
 		m.guest(login)
 	default:
 		return "", &stomp.Error{
@@ -119,6 +122,16 @@ func (t *stompTalk) SignIn(f *stomp.Frame) (user string, fail *stomp.Error) {
 
 // isJWS says whether a text could be a signed token: three parts with dots between (RFC 7515, section 7.1).
 func isJWS(text string) bool { return strings.Count(text, ".") == 2 }
+
+// Admit implements stomp.Sink: frames count against the connection's quota, so that none is free.
+func (t *stompTalk) Admit(*stomp.Frame) *stomp.Error {
+	ok, _ := t.m.quota.Take(t.m.conn.Loop().Now().UnixMilli(), 1)
+	if ok {
+		return nil
+	}
+	t.m.gateway().counters.refused(wire.CodeRateLimited)
+	return &stomp.Error{Message: "too many frames on this connection; slow down", Close: wire.CloseRateLimited}
+}
 
 // bearer is the token of a CONNECT's Authorization, however that is spelt.
 func bearer(f *stomp.Frame) string {

@@ -16,6 +16,7 @@ import (
 	"lectern/rooms"
 	"lectern/rooms/auth"
 	"lectern/rooms/effect"
+	"lectern/rooms/quota"
 )
 
 // stompClient is a STOMP client on the simulated network.
@@ -240,6 +241,7 @@ func TestStompSignIn(t *testing.T) {
 		{false, "", "AUTHORIZATION:bearer r", "CONNECTED|", ""},
 		{false, "Authorization: Bearer r\r\n", "host:h", "CONNECTED|", ""},
 		{false, "", "login:Ada", "ERROR|message:CONNECT needs a token", "4203 CONNECT needs a token"},
+		{true, "", "login:" + strings.Repeat("x", 41), "ERROR|message:login\\c ", "1008 login: "},
 		{true, "", "host:h", "ERROR|message:CONNECT needs a token", "4203 CONNECT needs a token"},
 		{false, "", "passcode:expired", "ERROR|message:the token has expired|", "4002 the token has expired"},
 		{false, "", "passcode:bad|receipt:1", "ERROR|message:no good|receipt-id:1|", "4203 no good"},
@@ -371,6 +373,34 @@ func TestKeptQueuesAreBounded(t *testing.T) {
 	if got != nil || h.queues.bytes != 0 || len(h.queues.users) != 0 {
 		t.Errorf("after an hour %d bytes are kept", h.queues.bytes)
 	}
+}
+
+// No frame is free: what needs no answer counts against the quota too.
+func TestStompFloodIsStopped(t *testing.T) {
+	h := newHall(t)
+	h.cfg.MessagesPer = quota.Limit{Count: 1, Per: time.Minute, Burst: 3}
+	s := signedIn(t, h, "r")
+	s.say("BEGIN|transaction:t||", "ABORT|transaction:t||", "ACK|id:1||", "ACK|id:1|receipt:4||")
+	s.expect("ERROR|message:too many frames on this connection; slow down|receipt-id:4|close-code:4100|")
+	if !strings.HasPrefix(s.closed, "4100 ") {
+		t.Errorf("closed with %q", s.closed)
+	}
+}
+
+// A subscription that has ended before its room answered gets nothing, and the room is left.
+func TestStompUnsubscribeBeforeTheAnswer(t *testing.T) {
+	h := newHall(t)
+	s := signedIn(t, h, "r")
+	s.say("SUBSCRIBE|id:a|destination:/topic/room.r|receipt:1||")
+	join := h.posts.last
+	s.say("UNSUBSCRIBE|id:a||")
+	if h.posts.last.Op != wire.OpRoomLeave {
+		t.Errorf("the room is told %s", h.posts.last.Op)
+	}
+	h.posts.last = join
+	h.takeIn("r")
+	h.room("r", effect.Output{Seq: 5, TS: 6, Name: "x"})
+	s.expect("RECEIPT|receipt-id:1|")
 }
 
 func TestStompHeartBeats(t *testing.T) {

@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"slices"
+
 	"lectern/protocol/native"
 	"lectern/protocol/stomp"
 	"lectern/protocol/wire"
@@ -61,7 +63,9 @@ func (t *stompTalk) reply(m *member, id uint64, data any) {
 		}
 	}
 	if r.sub != nil {
-		t.welcome(r.sub, data, body)
+		if slices.Contains(t.session.Subscriptions(), r.sub) { // it may have ended meanwhile
+			t.welcome(r.sub, data, body)
+		}
 	} else {
 		t.answer(r, body, stomp.Header{Name: "ok", Value: "true"})
 	}
