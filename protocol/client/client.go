@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	crand "crypto/rand"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,6 +19,9 @@ var (
 	ErrDisconnected = errors.New("client: the connection was lost before the reply came")
 	// ErrClosed is what requests get after Run has returned.
 	ErrClosed = errors.New("client: closed")
+	// ErrQueueFull is what a request gets when Config.WaitingMax others wait for a connection already. Those that wait
+	// keep their places: they were there first, and their callers count on them.
+	ErrQueueFull = errors.New("client: too many requests wait for a connection")
 )
 
 // ClosedError is returned by Run when the server closed the connection for good (close codes 4200–4299).
@@ -36,9 +40,10 @@ type Random interface{ Uint64() uint64 }
 
 // Config says where to connect and as whom. Only URL must be set.
 type Config struct {
-	// URL is the server's WebSocket address, for example ws://127.0.0.1:8080/ws. TLS needs a Dial that speaks it.
+	// URL is the server's WebSocket address, for example wss://quiz.example.org/ws or ws://127.0.0.1:8080/ws.
 	URL string
-	// Token returns the access token, asked for at every connect. Nil: Guest's name is sent instead (serve --dev).
+	// Token returns an access token that is good for a while. It is asked at every connect, and before the token of an
+	// open connection expires. Nil: Guest's name is sent instead (serve --dev).
 	Token func(ctx context.Context) (string, error)
 	Guest string
 	// Now and Rand are for tests that fix them (default: the real clock, a generator seeded by the system).
@@ -53,9 +58,15 @@ type Config struct {
 	Changed func(ready bool)
 	// Timeout is how long a reply may take, if the request's context does not say (default 10 s).
 	Timeout time.Duration
+	// WaitingMax is how many requests may wait for a connection at once; more get ErrQueueFull (default 1,024).
+	WaitingMax int
+	// ClockSamples is how often the server's clock is asked for after each connect; the sample with the shortest round
+	// trip counts (default 5).
+	ClockSamples int
 	// Backoff is the least and BackoffMax the greatest mean wait before connecting again (default 500 ms and 30 s).
 	Backoff, BackoffMax time.Duration
-	// Dial replaces net.Dialer.
+	// TLS is for wss addresses (default: the system's roots, TLS 1.2 at least). Dial replaces it and net.Dialer.
+	TLS  *tls.Config
 	Dial Dialer
 }
 
@@ -78,6 +89,7 @@ type Client struct {
 	conn    *conn // nil while there is none
 	usable  bool
 	closed  bool
+	queued  int // requests that wait for a connection
 	lastID  uint64
 	waiting map[uint64]*pending
 	rooms   map[string]*joined
@@ -111,6 +123,9 @@ const (
 	timeoutDefault    = 10 * time.Second
 	backoffDefault    = 500 * time.Millisecond
 	backoffMaxDefault = 30 * time.Second
+
+	waitingMaxDefault   = 1024
+	clockSamplesDefault = 5
 )
 
 // New makes a client; Run connects it.
@@ -128,6 +143,12 @@ func New(cfg Config) (*Client, error) {
 	}
 	if cfg.Timeout <= 0 {
 		cfg.Timeout = timeoutDefault
+	}
+	if cfg.WaitingMax <= 0 {
+		cfg.WaitingMax = waitingMaxDefault
+	}
+	if cfg.ClockSamples <= 0 {
+		cfg.ClockSamples = clockSamplesDefault
 	}
 	if cfg.Backoff <= 0 {
 		cfg.Backoff = backoffDefault
@@ -158,8 +179,9 @@ func (c *Client) Request(ctx context.Context, op wire.Op, room string, data, rep
 	return c.request(ctx, op, room, data, reply, nil)
 }
 
-// Retry is Request for what may be asked twice: a lost connection is waited out and the same data sent again, until ctx
-// ends. Use it for reads, and for commands whose data holds an idempotency key.
+// Retry is Request for what may be asked twice: a lost connection is waited out, so is a refusal that says to come
+// back (rate_limited, unavailable), and the same data is sent again, until ctx ends. Use it for reads, and for commands
+// whose data holds an idempotency key.
 func (c *Client) Retry(ctx context.Context, op wire.Op, room string, data, reply any) error {
 	for {
 		if err := c.await(ctx); err != nil {
@@ -168,9 +190,32 @@ func (c *Client) Retry(ctx context.Context, op wire.Op, room string, data, reply
 		attempt, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
 		err := c.request(attempt, op, room, data, reply, nil)
 		cancel()
+		if refused := (*wire.Error)(nil); errors.As(err, &refused) && comesBack(refused.Code) {
+			if pauseErr := c.pause(ctx, refused); pauseErr != nil {
+				return err
+			}
+			continue
+		}
 		if !errors.Is(err, ErrDisconnected) && (ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded)) {
 			return err
 		}
+	}
+}
+
+func comesBack(code wire.Code) bool {
+	return code == wire.CodeRateLimited || code == wire.CodeUnavailable
+}
+
+// pause waits as long as a refusal says, and up to half of that more.
+func (c *Client) pause(ctx context.Context, refused *wire.Error) error {
+	wait := max(time.Duration(refused.RetryAfterMs)*time.Millisecond, c.cfg.Backoff)
+	timer := time.NewTimer(wait + time.Duration(c.random()%uint64(wait/2+1)))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
 	}
 }
 
@@ -270,22 +315,32 @@ func (c *Client) bounded(ctx context.Context) (context.Context, context.CancelFu
 	return context.WithTimeout(ctx, c.cfg.Timeout)
 }
 
-// await waits until the connection is usable.
+// await waits until the connection is usable, if not too many do so already.
 func (c *Client) await(ctx context.Context) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	for {
-		c.mu.Lock()
-		usable, closed, ready := c.usable, c.closed, c.ready
-		c.mu.Unlock()
 		switch {
-		case closed:
+		case c.closed:
 			return ErrClosed
-		case usable:
+		case c.usable:
 			return nil
+		case c.queued >= c.cfg.WaitingMax:
+			return ErrQueueFull
 		}
+		ready := c.ready
+		c.queued++
+		c.mu.Unlock()
+		var err error
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			err = ctx.Err()
 		case <-ready:
+		}
+		c.mu.Lock()
+		c.queued--
+		if err != nil {
+			return err
 		}
 	}
 }

@@ -34,6 +34,9 @@ type fakeServer struct {
 	loseNext bool           // the next answer is recorded, and its connection cut before the reply
 	refuse   wire.CloseCode // auth is answered with this close code
 	auths    int
+	tokens   []string         // that auth was called with
+	expires  func() time.Time // what auth says; nil: never
+	busy     int              // so many answers are refused with unavailable
 }
 
 type fakeConn struct {
@@ -48,6 +51,11 @@ func startFake(t *testing.T) *fakeServer {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return startFakeOn(t, l)
+}
+
+func startFakeOn(t *testing.T, l net.Listener) *fakeServer {
+	t.Helper()
 	s := &fakeServer{t: t, listener: l, keys: map[string]string{}}
 	s.done.Go(func() {
 		for {
@@ -143,7 +151,14 @@ func (c *fakeConn) Message(_ bool, payload []byte) bool {
 			_, _ = c.Write(ws.AppendClose(nil, uint16(c.s.refuse), "no"))
 			return true
 		}
-		ok(`{"user":"u1","roles":["participant"],"expiresAt":9}`)
+		var d wire.AuthData
+		_ = json.Unmarshal(m.Data, &d)
+		c.s.tokens = append(c.s.tokens, d.Token)
+		expiresAt := int64(0)
+		if c.s.expires != nil {
+			expiresAt = c.s.expires().UnixMilli()
+		}
+		ok(fmt.Sprintf(`{"user":"u1","roles":["participant"],"expiresAt":%d}`, expiresAt))
 	case "time:sync":
 		ok(`{"t0":1,"t1":5000,"t2":5000}`)
 	case "room:join":
@@ -160,6 +175,11 @@ func (c *fakeConn) Message(_ bool, payload []byte) bool {
 	case "quiz:answer":
 		var d wire.AnswerData
 		_ = json.Unmarshal(m.Data, &d)
+		if c.s.busy > 0 {
+			c.s.busy--
+			c.send(fmt.Sprintf(`{"re":%d,"ok":false,"error":{"code":"unavailable","message":"m","retryAfterMs":1}}`, m.ID))
+			return true
+		}
 		if c.s.keys[d.Key] == "" {
 			c.s.keys[d.Key] = fmt.Sprintf("receipt-%d", len(c.s.keys)+1)
 		}
@@ -178,7 +198,10 @@ func (c *fakeConn) Message(_ bool, payload []byte) bool {
 // run starts a client against the fake; the cleanup stops it.
 func (s *fakeServer) run(t *testing.T, cfg Config) (*Client, chan error) {
 	t.Helper()
-	cfg.URL, cfg.Guest = "ws://"+s.listener.Addr().String()+"/ws", "Ada"
+	cfg.Guest = "Ada"
+	if cfg.URL == "" {
+		cfg.URL = "ws://" + s.listener.Addr().String() + "/ws"
+	}
 	cfg.Backoff = 4 * time.Millisecond
 	c, err := New(cfg)
 	if err != nil {
@@ -286,7 +309,7 @@ func TestClockOffsetIsTheMiddleOfTheRoundTrip(t *testing.T) {
 		now = now.Add(10 * time.Millisecond)
 		return now
 	}
-	c, _ := s.run(t, Config{Now: clock})
+	c, _ := s.run(t, Config{Now: clock, ClockSamples: 1})
 	// Sent at 1,010 or later by 20 each time, received 10 later; the server says 5,000 both times.
 	offset, trip, err := c.SyncClock(t.Context())
 	if err != nil || trip != 10*time.Millisecond {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/sha1" //nolint:gosec // RFC 6455 section 4.2.2 prescribes it.
+	"crypto/tls"
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
@@ -12,7 +13,9 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"sync"
+	"time"
 
 	"lectern/protocol/wire"
 	"lectern/protocol/ws"
@@ -49,15 +52,28 @@ func dial(ctx context.Context, cfg *Config, random func() uint64) (*conn, error)
 	if err != nil || u.Host == "" {
 		return nil, fmt.Errorf("client: the URL %q is not understood: it should look like ws://127.0.0.1:8080/ws", cfg.URL)
 	}
+	secure := u.Scheme == "wss" || u.Scheme == "https"
+	if !secure && u.Scheme != "ws" && u.Scheme != "http" {
+		return nil, fmt.Errorf("client: the scheme %q is not spoken: use wss or ws", u.Scheme)
+	}
 	address := u.Host
 	if u.Port() == "" {
-		address = net.JoinHostPort(u.Hostname(), "80")
+		port := "80"
+		if secure {
+			port = "443"
+		}
+		address = net.JoinHostPort(u.Hostname(), port)
 	}
 	open := cfg.Dial
-	if open == nil {
-		if u.Scheme != "ws" && u.Scheme != "http" {
-			return nil, fmt.Errorf("client: scheme %q needs a Dial of its own", u.Scheme)
+	switch {
+	case open != nil:
+	case secure:
+		tlsConfig := cfg.TLS
+		if tlsConfig == nil {
+			tlsConfig = &tls.Config{MinVersion: tls.VersionTLS12}
 		}
+		open = (&tls.Dialer{Config: tlsConfig}).DialContext
+	default:
 		open = (&net.Dialer{}).DialContext
 	}
 	raw, err := open(ctx, "tcp", address)
@@ -93,7 +109,11 @@ func (c *conn) handshake(u *url.URL) error {
 	}
 	defer func() { _ = response.Body.Close() }()
 	if response.StatusCode != http.StatusSwitchingProtocols {
-		return fmt.Errorf("client: the server answered the handshake with %s", response.Status)
+		refusal := &refusedHandshake{status: response.Status}
+		if seconds, err := strconv.Atoi(response.Header.Get("Retry-After")); err == nil && seconds > 0 {
+			refusal.after = time.Duration(min(seconds, 3600)) * time.Second
+		}
+		return refusal
 	}
 	if response.Header.Get("Sec-WebSocket-Accept") != acceptFor(key) {
 		return errors.New("client: the server's Sec-WebSocket-Accept is wrong")
@@ -102,6 +122,17 @@ func (c *conn) handshake(u *url.URL) error {
 		return fmt.Errorf("client: the server does not speak %s", subprotocol)
 	}
 	return nil
+}
+
+// refusedHandshake is an answer other than 101, with the server's advice when to come back.
+type refusedHandshake struct {
+	status string
+	after  time.Duration // zero: none
+}
+
+// Error is for people.
+func (e *refusedHandshake) Error() string {
+	return "client: the server answered the handshake with " + e.status
 }
 
 // acceptFor is the Sec-WebSocket-Accept that belongs to key (RFC 6455 section 4.2.2).

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"lectern/protocol/wire"
@@ -29,10 +30,7 @@ func (c *Client) Run(ctx context.Context) error {
 		if usable {
 			failures = 0
 		}
-		wait := max(c.delay(code, failures), advice)
-		if refused != nil && refused.RetryAfterMs > 0 {
-			wait = max(wait, time.Duration(refused.RetryAfterMs)*time.Millisecond)
-		}
+		wait := max(c.delay(code, failures), advice, adviceOf(err))
 		failures++
 		timer := time.NewTimer(wait)
 		select {
@@ -42,6 +40,20 @@ func (c *Client) Run(ctx context.Context) error {
 		case <-timer.C:
 		}
 	}
+}
+
+// adviceOf is when the server asks to be tried again, in a refusal or in the answer to a handshake. Zero: it does not
+// say.
+func adviceOf(err error) time.Duration {
+	var refused *wire.Error
+	var handshake *refusedHandshake
+	switch {
+	case errors.As(err, &refused):
+		return min(time.Duration(refused.RetryAfterMs)*time.Millisecond, adviceMax)
+	case errors.As(err, &handshake):
+		return min(handshake.after, adviceMax)
+	}
+	return 0
 }
 
 // transient refusals of auth are tried again.
@@ -106,16 +118,24 @@ func (c *Client) live(ctx context.Context) (usable bool, code wire.CloseCode, ad
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	defer stop()
 	greeted := make(chan error, 1)
-	go func() {
+	alive, ended := context.WithCancel(ctx)
+	defer ended()
+	var settling sync.WaitGroup
+	settling.Go(func() {
 		err := c.greet(ctx, conn)
 		if err != nil {
 			_ = conn.Close()
 		}
 		greeted <- err
-	}()
+		if err == nil {
+			c.settle(alive)
+		}
+	})
 	err = conn.read()
 	_ = conn.Close()
+	ended()
 	usable = c.lost(conn)
+	settling.Wait()
 	if greeting := <-greeted; greeting != nil && !errors.Is(greeting, ErrDisconnected) {
 		err = greeting
 	}
@@ -128,10 +148,43 @@ func (c *Client) live(ctx context.Context) (usable bool, code wire.CloseCode, ad
 	return usable, conn.code, adviceIn(conn.reason), err
 }
 
-// greet authenticates, asks for the time and comes back to the rooms; then everybody may send.
-func (c *Client) greet(ctx context.Context, conn *conn) error {
-	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
-	defer cancel()
+// settle is what follows the greeting on an open connection: better samples of the clock, and new tokens in time.
+func (c *Client) settle(ctx context.Context) {
+	for range c.cfg.ClockSamples - 1 {
+		attempt, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
+		_, _, err := c.sync(attempt)
+		cancel()
+		if err != nil {
+			return
+		}
+	}
+	for c.cfg.Token != nil {
+		c.mu.Lock()
+		left := time.UnixMilli(c.me.ExpiresAt).Sub(c.cfg.Now().Add(c.offset))
+		never := c.me.ExpiresAt == 0
+		c.mu.Unlock()
+		if never {
+			return
+		}
+		// A fifth of its life before its end, so that a short outage leaves room for another try.
+		timer := time.NewTimer(max(left*4/5, renewalsApart))
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case <-timer.C:
+		}
+		attempt, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
+		_ = c.authenticate(attempt) // the next try is at a fifth of what is left; the server closes when nothing is
+		cancel()
+	}
+}
+
+// renewalsApart is the least time between two renewals of a token.
+const renewalsApart = time.Second
+
+// authenticate brings a token, or a guest's name.
+func (c *Client) authenticate(ctx context.Context) error {
 	data := wire.AuthData{Name: c.cfg.Guest}
 	if c.cfg.Token != nil {
 		token, err := c.cfg.Token(ctx)
@@ -144,6 +197,22 @@ func (c *Client) greet(ctx context.Context, conn *conn) error {
 	if err := c.request(ctx, wire.OpAuth, "", data, &me, nil); err != nil {
 		return err
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.me = me
+	return nil
+}
+
+// greet authenticates, asks for the time and comes back to the rooms; then everybody may send.
+func (c *Client) greet(ctx context.Context, conn *conn) error {
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
+	defer cancel()
+	if err := c.authenticate(ctx); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	c.rtt = 0 // the clock may have been slept over: what was measured before counts no more
+	c.mu.Unlock()
 	if _, _, err := c.sync(ctx); err != nil {
 		return err
 	}
@@ -153,7 +222,6 @@ func (c *Client) greet(ctx context.Context, conn *conn) error {
 	}
 	var rooms []back
 	c.mu.Lock()
-	c.me = me
 	for room, state := range c.rooms {
 		data, seq := state.data, state.seq
 		data.Since, data.Epoch = &seq, state.epoch
