@@ -65,7 +65,8 @@ func verifyReceipt(ctx context.Context, out io.Writer, cfg *config.Config, store
 		if err != nil {
 			return err
 		}
-		verdict = room.Quiz().FindReceipt(receipt)
+		number, _ := auth.ReceiptNumber(receipt)
+		verdict = room.Quiz().FindReceipt(number)
 	case fault != "":
 		verdict = fault.Verdict()
 	default:

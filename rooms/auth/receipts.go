@@ -130,7 +130,7 @@ func (r *Receipts) Open(receipt string) (_ *wire.ReceiptClaims, fault ReceiptFau
 	}
 	signed, sig64, ok := cutLast(receipt)
 	if !ok {
-		if ReceiptNumber(receipt) {
+		if _, ok := ReceiptNumber(receipt); ok {
 			return nil, ReceiptUnsigned
 		}
 		return nil, ReceiptMalformed
@@ -164,9 +164,10 @@ func (r *Receipts) Open(receipt string) (_ *wire.ReceiptClaims, fault ReceiptFau
 	return c, ""
 }
 
-// ReceiptNumber says whether a text has the form of a receipt's number: 16 characters of base32.
-func ReceiptNumber(text string) bool {
-	return len(text) == 16 && strings.Trim(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") == ""
+// ReceiptNumber reads a receipt's number as people write it: 16 characters of base32, perhaps in groups with hyphens.
+func ReceiptNumber(text string) (number string, ok bool) {
+	number = strings.ToUpper(strings.NewReplacer("-", "", " ", "").Replace(text))
+	return number, len(number) == 16 && strings.Trim(number, "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") == ""
 }
 
 // okp is an Ed25519 key as in RFC 8037 section 2.

@@ -132,6 +132,7 @@ func TestReceiptFaults(t *testing.T) {
 		"prose":            {"I answered, honestly", auth.ReceiptMalformed},
 		"too long":         {strings.Repeat("a", 1<<16), auth.ReceiptMalformed},
 		"a number":         {"ABCDEFGHIJKLMNOP", auth.ReceiptUnsigned},
+		"grouped":          {"abcd-EFGH-IJKL-MNOP", auth.ReceiptUnsigned},
 		"cut off":          {good[:len(good)-10], auth.ReceiptSignature},
 		"two parts":        {parts[0] + "." + parts[1], auth.ReceiptMalformed},
 		"four parts":       {good + ".", auth.ReceiptMalformed},

@@ -23,11 +23,11 @@ var files embed.FS
 
 // pages are the addresses of the pages and the files behind them.
 var pages = map[string]string{
-	"/":       "pages/index.html",
-	"/join":   "pages/join.html",
-	"/play":   "pages/play.html",
-	"/host":   "pages/host.html",
-	"/screen": "pages/screen.html",
+	"/":        "pages/index.html",
+	"/join":    "pages/join.html",
+	"/play":    "pages/play.html",
+	"/host":    "pages/host.html",
+	"/screen":  "pages/screen.html",
 	"/receipt": "pages/receipt.html",
 }
 
