@@ -3,11 +3,12 @@
 CONNS ?= 1000
 DURATION ?= 10s
 CRASHES ?= 40
+ROUNDS ?= 3
 RESULTS ?= bin/bench.ndjson
 GUEST ?= ../shared/tools/guest/run.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test check format race invariants crash fuzz-smoke integration e2e js conformance bench bench-peers capacity soak clean
+.PHONY: help run build test check format race invariants crash fuzz-smoke integration e2e js conformance bench bench-peers bench-persist capacity soak clean
 
 help: ## the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -57,6 +58,13 @@ bench: build ## the load scenarios against a server of their own (CONNS, DURATIO
 
 bench-peers: build ## the same load on Lectern and on what else people use, in turns; writes docs/BENCHMARKS.md
 	go run ./bench/peers/run -commit $$(git rev-parse --short HEAD)
+
+bench-persist: ## the journal's curve into each store, what persistence costs, and how long recovery takes
+	@bash -c 'source .ci/lib.sh && postgres_programs'
+	LECTERN_BENCH_PERSIST=$(CURDIR)/bench/results/persist.ndjson LECTERN_BENCH_ROUNDS=$(ROUNDS) CGO_ENABLED=0 \
+		go test -trimpath -count=1 -v -timeout 30m -run 'TestCurve' ./persist
+	LECTERN_BENCH_PERSIST=$(CURDIR)/bench/results/persist.ndjson CGO_ENABLED=0 \
+		go test -trimpath -count=1 -v -timeout 30m -run 'TestPersistenceCost|TestRecoveryTime' ./cmd/lectern
 
 capacity: ## a quiz of up to 100,000 on a simulated network; 100,000 sockets where a guest kernel can be booted
 	LECTERN_CAPACITY=1000,10000,100000 LECTERN_CAPACITY_OUT=$(CURDIR)/bench/results/capacity.ndjson \

@@ -20,6 +20,7 @@ type Config struct {
 	FlushTimeout    time.Duration    // of one transaction; default 30 s
 	Now             func() time.Time // for durations in Stats; default time.Now
 	Logger          *slog.Logger     // failed flushes; default slog.Default
+	Gate            Gate             // what Refuses asks; default the store, if it is one
 }
 
 func (c Config) withDefaults() Config {
@@ -84,6 +85,9 @@ var _ rooms.Journal = (*Journal)(nil)
 
 // New makes a journal in front of store. It does not close the store.
 func New(store Store, cfg Config) *Journal {
+	if gate, ok := store.(Gate); ok && cfg.Gate == nil {
+		cfg.Gate = gate
+	}
 	return &Journal{
 		store: store, cfg: cfg.withDefaults(),
 		wake: make(chan struct{}, 1), ended: make(chan struct{}), failed: make(map[string]uint64),

@@ -55,10 +55,10 @@ type Gate interface {
 	Refuses() error
 }
 
-// Refuses implements rooms.Gate for stores that are a Gate.
+// Refuses implements rooms.Gate: it asks Config.Gate.
 func (j *Journal) Refuses() error {
-	if gate, ok := j.store.(Gate); ok {
-		return gate.Refuses()
+	if j.cfg.Gate == nil {
+		return nil
 	}
-	return nil
+	return j.cfg.Gate.Refuses()
 }

@@ -21,7 +21,7 @@ import (
 type Config struct {
 	URL      string           // postgres://USER:PASSWORD@HOST:PORT/DATABASE, with libpq's parameters
 	Conns    int              // connections of the pool; default 8. One more holds the lock
-	Timeout  time.Duration    // of one call, and of connecting; default 5 s
+	Timeout  time.Duration    // of one call, and of connecting; default 2 s
 	Patience time.Duration    // how long Open waits for a database that can't be reached yet; default none
 	Async    bool             // synchronous_commit off: a crash of PostgreSQL may take the last commits
 	ReadOnly bool             // for tools beside a running server: no lock, no migration, writes fail
@@ -54,7 +54,7 @@ func (c Config) withDefaults() Config {
 		c.Conns = 8
 	}
 	if c.Timeout <= 0 {
-		c.Timeout = 5 * time.Second
+		c.Timeout = 2 * time.Second
 	}
 	if c.Now == nil {
 		c.Now = time.Now

@@ -125,7 +125,7 @@ func (s *Store) openReadOnly(ctx context.Context) error {
 		return fmt.Errorf("sqlite: %s has schema version %d, this program needs %d: run lectern migrate first",
 			s.cfg.Path, have, want)
 	}
-	return nil
+	return s.checkSchema(ctx, s.read)
 }
 
 func (s *Store) openReaders() error {
@@ -187,7 +187,7 @@ func (s *Store) migrate(ctx context.Context, db *sql.DB) error {
 	if _, err := p.Up(ctx); err != nil {
 		return s.explain("bring the schema up to date", err)
 	}
-	return nil
+	return s.checkSchema(ctx, db)
 }
 
 func (s *Store) tooNew(have, want int64) error {

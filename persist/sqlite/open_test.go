@@ -137,6 +137,24 @@ func TestNewerSchema(t *testing.T) {
 	wantAdvice(t, sqlite.Config{Path: path, ReadOnly: true}, "newer lectern", "999")
 }
 
+func TestSchemaChangedByHand(t *testing.T) {
+	for _, c := range []struct{ change, said string }{
+		{"ALTER TABLE rooms DROP COLUMN records", "missing: rooms.records INTEGER"},
+		{"ALTER TABLE quizzes ADD COLUMN rating INTEGER", "too much: quizzes.rating INTEGER null"},
+		{"DROP TABLE refresh_tokens", "missing: refresh_tokens.family TEXT"},
+		{"ALTER TABLE signing_keys RENAME COLUMN pkcs8 TO key", "missing: signing_keys.pkcs8 BLOB"},
+	} {
+		path := newDB(t, 1)
+		change(t, path, "CREATE TABLE somebody_elses (a INTEGER)") // that is allowed
+		if err := open(t, sqlite.Config{Path: path}).Close(); err != nil {
+			t.Fatal(err)
+		}
+		change(t, path, c.change)
+		wantAdvice(t, sqlite.Config{Path: path}, "changed by hand", c.said, "backup")
+		wantAdvice(t, sqlite.Config{Path: path, ReadOnly: true}, "changed by hand", c.said)
+	}
+}
+
 func TestDamaged(t *testing.T) {
 	for name, damage := range map[string]func([]byte) []byte{
 		"not a database": func([]byte) []byte { return []byte(strings.Repeat("this is no database. ", 500)) },

@@ -169,7 +169,8 @@ func (a *App) startRooms(ctx context.Context) error {
 	}
 	a.roomsCfg.Quiz.ReceiptKey = func() string { return a.issuer.Receipts().Current() }
 	a.startSearch(ctx)
-	a.journal = persist.New(a.recorded(), persist.Config{Logger: a.log})
+	gate, _ := a.store.(persist.Gate) // recorded may hide it
+	a.journal = persist.New(a.recorded(), persist.Config{Logger: a.log, Gate: gate})
 	a.journalDone = make(chan struct{})
 	go func() {
 		defer close(a.journalDone)

@@ -91,7 +91,7 @@ type Config struct {
 	}
 	Postgres struct {
 		Conns   int           `key:"postgres.conns" default:"8" min:"2" max:"1000"`
-		Timeout time.Duration `key:"postgres.timeout" default:"5s" min:"100ms" max:"20s"`
+		Timeout time.Duration `key:"postgres.timeout" default:"2s" min:"100ms" max:"20s"`
 		Sync    string        `key:"postgres.sync" default:"on" oneof:"on,off"`
 	}
 	Spool struct {
