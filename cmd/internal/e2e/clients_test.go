@@ -126,7 +126,7 @@ func TestMixedQuiz(t *testing.T) {
 			})
 		}
 	}
-	host(t, p, game.Room, game.HostToken, expected)
+	host(t, p, game.Room, game.HostToken, expected, func(client.Event) {})
 	players.Wait()
 	close(results)
 	compare(t, slices.Collect(func(yield func(played) bool) {
@@ -260,8 +260,8 @@ func playNative(t *testing.T, o orders) played {
 	return r
 }
 
-// host waits until all players are in the lobby, and plays the game to its end.
-func host(t *testing.T, p *process, room, token string, players int) {
+// host waits until all players are in the lobby, and plays the game to its end. seen gets each event first.
+func host(t *testing.T, p *process, room, token string, players int, seen func(client.Event)) {
 	t.Helper()
 	events := make(chan client.Event, 1000)
 	o := orders{Base: p.base, Room: room, Token: token, Name: "host"}
@@ -289,6 +289,7 @@ func host(t *testing.T, p *process, room, token string, players int) {
 		select {
 		case e := <-events:
 			var data struct{ Participants int }
+			seen(e)
 			switch e.Name {
 			case wire.EvQuizLobby:
 				_ = json.Unmarshal(e.Data, &data)
@@ -301,6 +302,38 @@ func host(t *testing.T, p *process, room, token string, players int) {
 		case <-patience:
 			t.Fatal("the game does not end for the host")
 		}
+	}
+}
+
+// The server is killed while a question is open, and started again: stompjs connects again by itself, gets what it has
+// missed, and all of its answers count.
+func TestStompjsComesBack(t *testing.T) {
+	s := needServer(t)
+	p := serve(t, s, t.TempDir())
+	var teacher struct{ AccessToken string }
+	p.call("POST", "/auth/token", "", map[string]any{"name": "Teacher", "role": "host"}, &teacher)
+	var game struct{ Room, PIN, HostToken string }
+	p.call("POST", "/api/v1/sessions", teacher.AccessToken, map[string]any{"quiz": mixedQuiz()}, &game)
+	var token struct{ AccessToken string }
+	p.call("POST", "/auth/token", "", map[string]any{"pin": game.PIN, "name": "stompjs best"}, &token)
+	result := make(chan played, 1)
+	go func() {
+		result <- playProcess(t, s, []string{"node", filepath.Join("clients", "stompjs-returning.mjs")}, orders{
+			Base: p.base, Room: game.Room, Token: token.AccessToken, Name: "stompjs best", Answers: answerSheets["best"],
+		})
+	}()
+	questions := 0
+	host(t, p, game.Room, game.HostToken, 1, func(e client.Event) {
+		if e.Name == wire.EvQuizQuestion {
+			if questions++; questions == 2 {
+				p.kill()
+				p.start()
+			}
+		}
+	})
+	r := <-result
+	if row := p.replayed(game.Room)[r.Name]; row != r.standing || r.Score != 3600 || r.Durable != 4 || r.Receipts != 4 {
+		t.Errorf("%+v at the player, %+v in the log", r, row)
 	}
 }
 

@@ -114,6 +114,33 @@ func BenchmarkFanout(b *testing.B) {
 	}
 }
 
+// BenchmarkFanoutStomp is the same to 1,000 STOMP clients, whose libraries number their subscriptions alike, or each in
+// its own way.
+func BenchmarkFanoutStomp(b *testing.B) {
+	for _, bench := range []struct {
+		name, id string
+	}{{"same-id", "sub-0"}, {"own-ids", "sub-%d"}} {
+		b.Run(bench.name, func(b *testing.B) {
+			h := newHall(b)
+			members := make([]*simnet.Client, 1000)
+			for i := range members {
+				id := strings.ReplaceAll(bench.id, "%d", fmt.Sprint(i))
+				members[i] = h.enterAt("/stomp?guest=Ada", "r", "", "CONNECT\naccept-version:1.2\n\n\x00",
+					"SUBSCRIBE\nid:"+id+"\ndestination:/topic/room.r\n\n\x00")
+			}
+			items := events("r", 1)
+			b.ReportAllocs()
+			for b.Loop() {
+				h.Deliver(0, items, func() {})
+				h.net.Run()
+				for _, c := range members {
+					c.Read()
+				}
+			}
+		})
+	}
+}
+
 // BenchmarkEncode is what the shard's goroutine does for one delivery.
 func BenchmarkEncode(b *testing.B) {
 	for _, n := range []int{1, 10} {
