@@ -343,6 +343,9 @@ func (c *Conn) dropAll() {
 // lastWords writes what should still reach the peer before the connection is closed.
 func (c *Conn) lastWords() {
 	if c.reason != ReasonSlowConsumer {
+		if c.flags&flagBlocked != 0 && c.t.OutboundBuffered() == 0 {
+			c.unblock() // it has caught up, and the next look at those that are behind would be too late
+		}
 		if c.Virtual() != nil {
 			c.flushAll()
 		} else {

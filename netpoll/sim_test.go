@@ -448,6 +448,35 @@ func TestMoreFramesThanOneWriteTakes(t *testing.T) {
 	}
 }
 
+// A peer that was behind and has just caught up gets the last words all the same: nobody has looked since.
+func TestLastWordsAfterCatchingUp(t *testing.T) {
+	n := simulate(t, netpoll.Config{}, &script{data: func(c *netpoll.Conn, in []byte) {
+		if in[0] == 'x' {
+			c.SendBytes(netpoll.Reliable, bytes.Repeat([]byte("y"), 200_000))
+			return
+		}
+		c.SendBytes(netpoll.Reliable, []byte("bye"))
+		c.Close(netpoll.ReasonDone)
+	}}, simnet.Options{})
+	c := n.Dial()
+	c.Write([]byte("x"))
+	n.Run()
+	if n.Stats().Blocked != 1 {
+		t.Fatal("the peer is not behind: the test shows nothing")
+	}
+	var got []byte
+	for c.Held() > 0 {
+		got = append(got, c.Read()...)
+		n.Run()
+	}
+	c.Write([]byte("."))
+	n.Run()
+	got = append(got, c.Read()...)
+	if len(got) != 200_003 || !bytes.HasSuffix(got, []byte("bye")) {
+		t.Errorf("%d bytes arrived, the last words are missing", len(got))
+	}
+}
+
 func TestRefusing(t *testing.T) {
 	n := simulate(t, netpoll.Config{Admit: func(remote string) (func(), bool) {
 		return nil, !strings.HasPrefix(remote, "10.0.0.2:")
