@@ -121,6 +121,10 @@ const (
 	ReasonEngineFailed
 	// ReasonPanic: a callback for this connection panicked.
 	ReasonPanic
+	// ReasonMessageTimeout: a message began and did not end in time.
+	ReasonMessageTimeout
+	// ReasonFlood: the peer asked for too much at once.
+	ReasonFlood
 
 	reasonCount = iota
 )
@@ -128,6 +132,7 @@ const (
 var reasonNames = [reasonCount]string{
 	"none", "peer_closed", "peer_reset", "write_failed", "handshake_timeout", "idle", "slow_consumer", "protocol",
 	"too_large", "policy", "done", "handed_off", "draining", "server_stopped", "engine_failed", "panic",
+	"message_timeout", "flood",
 }
 
 // String is the reason's name in logs and metric labels.
@@ -152,7 +157,9 @@ type TimerKind uint8
 
 const (
 	// TimerHandshake is armed when the connection opens; the handler stops it when the handshake is done. If it fires,
-	// Handler.Timer is called (to send a last word) and the connection is closed with ReasonHandshakeTimeout.
+	// Handler.Timer is called (to send a last word) and the connection is closed with ReasonHandshakeTimeout, unless the
+	// handler has closed it with another. After the handshake the handler may arm it for anything else that must end in
+	// time.
 	TimerHandshake TimerKind = iota
 	// TimerHeartbeat is the handler's, for pings.
 	TimerHeartbeat

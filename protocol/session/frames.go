@@ -52,6 +52,9 @@ func (f *feeding) Message(binary bool, payload []byte) bool {
 func (f *feeding) Control(op ws.OpCode, payload []byte) bool {
 	switch op {
 	case ws.OpPing:
+		if guard, ok := f.sink.(Guard); ok && f.m.state == Open && !guard.Ping() {
+			return false
+		}
 		// RFC 6455 section 5.5.2: no pong once a close frame is under way.
 		if f.m.state == Open {
 			f.out = ws.AppendPong(f.out, payload)
@@ -62,6 +65,12 @@ func (f *feeding) Control(op ws.OpCode, payload []byte) bool {
 		f.peerClosed(payload)
 	}
 	return f.m.state == Open || f.m.state == Closing
+}
+
+// Inflate implements ws.Gate.
+func (f *feeding) Inflate(compressedBytes int) bool {
+	guard, ok := f.sink.(Guard)
+	return !ok || f.m.state != Open || guard.Inflate(compressedBytes)
 }
 
 func (f *feeding) peerClosed(payload []byte) {

@@ -89,6 +89,15 @@ type Flusher interface {
 	Flush(out []byte) []byte
 }
 
+// Guard is implemented by a Sink that limits what a peer can make the Machine do without a message. A method that
+// returns false has closed the connection and called Machine.Abort: nothing more is read.
+type Guard interface {
+	// Ping is asked before a ping is answered.
+	Ping() bool
+	// Inflate is asked before a message of that many bytes is decompressed.
+	Inflate(compressedBytes int) bool
+}
+
 // Config is shared by all Machines of a server and must not change while they live.
 type Config struct {
 	Head http1.Limits

@@ -75,8 +75,8 @@ func TestInflateBombIsCut(t *testing.T) {
 	cfg := &Config{MessageBytesMax: 1 << 20}
 	stream := AppendMasked(nil, OpBinary, true, true, bomb, 1)
 	for _, cut := range []func(int) int{all, func(left int) int { return min(left, 1000) }} {
-		if _, err := run(cfg, true, stream, cut); err != ErrMessageTooBig {
-			t.Errorf("got %v, want %v", err, ErrMessageTooBig)
+		if _, err := run(cfg, true, stream, cut); err != ErrInflatedBig {
+			t.Errorf("got %v, want %v", err, ErrInflatedBig)
 		}
 	}
 }

@@ -37,6 +37,7 @@ var (
 	ErrUTF8          = &Error{CloseInvalidPayload, "text is not UTF-8"}
 	ErrCompression   = &Error{CloseInvalidPayload, "compressed data is broken"}
 	ErrMessageTooBig = &Error{CloseTooBig, "message is too big"}
+	ErrInflatedBig   = &Error{CloseTooBig, "message is too big once decompressed"}
 )
 
 // ParseClose reads the payload of a close frame: no payload is CloseNoStatus; one byte, a code that must not be

@@ -35,6 +35,12 @@ type Handler interface {
 	Control(op OpCode, payload []byte) bool
 }
 
+// Gate is implemented by a Handler that wants to be asked before a message is decompressed, which is the one thing that
+// costs much more than the bytes that came. A Gate that returns false ends the Feed; the message is dropped.
+type Gate interface {
+	Inflate(compressedBytes int) bool
+}
+
 // Reader takes apart the byte stream of one connection. Not for concurrent use.
 type Reader struct {
 	cfg     *Config
@@ -271,6 +277,9 @@ var inflated = sync.Pool{New: func() any { return new([]byte) }}
 
 // inflate decompresses a message and hands it over.
 func (r *Reader) inflate(isBinary bool, compressed []byte, h Handler) (more bool, err *Error) {
+	if gate, ok := h.(Gate); ok && !gate.Inflate(len(compressed)) {
+		return false, nil
+	}
 	buf := inflated.Get().(*[]byte)
 	out, fail := AppendInflated((*buf)[:0], compressed, r.cfg.messageMax())
 	if cap(out) <= partialBytesKept {
@@ -279,7 +288,7 @@ func (r *Reader) inflate(isBinary bool, compressed []byte, h Handler) (more bool
 	defer inflated.Put(buf)
 	switch {
 	case fail == ErrTooBig:
-		return false, ErrMessageTooBig
+		return false, ErrInflatedBig
 	case fail != nil:
 		return false, ErrCompression
 	case !isBinary && !utf8.Valid(out):

@@ -94,6 +94,40 @@ func (b *Bucket) Take(now int64, n int) (ok bool, retryAfterMs int64) {
 // Full is true when nothing has been taken that has not come back; such a bucket may be forgotten.
 func (b *Bucket) Full(now int64) bool { return b.tatUS <= now*1000 }
 
+// Meter is a Bucket without its limit, in 8 bytes, for subjects that share one Limit. The zero Meter is full.
+type Meter int64
+
+// Take is Bucket.Take under the limit.
+func (m *Meter) Take(l Limit, now int64, n int) (ok bool, retryAfterMs int64) {
+	if l.Unlimited() {
+		return true, 0
+	}
+	tat, retry := take(int64(*m), now, int64(n), l.IntervalUS(), l.BurstActs())
+	*m = Meter(tat)
+	return retry == 0, retry
+}
+
+// Charge takes n acts whether they are there or not; what follows is refused until they have come back. It never takes
+// more than a whole bucket.
+func (m *Meter) Charge(l Limit, now int64, n int) {
+	if !l.Unlimited() {
+		nowUS := now * 1000
+		*m = Meter(min(max(int64(*m), nowUS)+int64(n)*l.IntervalUS(), nowUS+l.BurstActs()*l.IntervalUS()))
+	}
+}
+
+// Spent is true when not even one act is left at now.
+func (m Meter) Spent(l Limit, now int64) bool {
+	if l.Unlimited() {
+		return false
+	}
+	_, retry := take(int64(m), now, 1, l.IntervalUS(), l.BurstActs())
+	return retry > 0
+}
+
+// Full is true when nothing has been taken that has not come back.
+func (m Meter) Full(now int64) bool { return int64(m) <= now*1000 }
+
 // take is the algorithm: it gives the new theoretical arrival time, and zero or the milliseconds to wait.
 func take(tat, now, n, interval, burst int64) (newTat, retryAfterMs int64) {
 	if n <= 0 {

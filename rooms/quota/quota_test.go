@@ -178,3 +178,46 @@ func BenchmarkLimiterFullOfStrangers(b *testing.B) {
 		l.Take(keys[i&0xFFFF], now, 1)
 	}
 }
+
+// A Meter is a Bucket whose limit is kept elsewhere.
+func TestMeterIsABucket(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		l := Limit{
+			Count: rapid.IntRange(0, 50).Draw(t, "count"), Per: time.Second, Burst: rapid.IntRange(0, 100).Draw(t, "burst"),
+		}
+		b, m, now := NewBucket(l), Meter(0), int64(10_000)
+		for range rapid.IntRange(1, 50).Draw(t, "steps") {
+			now += int64(rapid.IntRange(-100, 2000).Draw(t, "passes"))
+			n := rapid.IntRange(0, 20).Draw(t, "n")
+			spent := m.Spent(l, now)
+			one := b
+			if ok, _ := one.Take(now, 1); ok == spent {
+				t.Fatalf("spent is %v, and one more is allowed: %v", spent, ok)
+			}
+			ok, retry := b.Take(now, n)
+			if gotOK, gotRetry := m.Take(l, now, n); gotOK != ok || gotRetry != retry {
+				t.Fatalf("%v, %d; the bucket says %v, %d", gotOK, gotRetry, ok, retry)
+			}
+			if m.Full(now) != b.Full(now) {
+				t.Fatal("they differ in whether they are full")
+			}
+		}
+	})
+}
+
+func TestChargeTakesWhatIsThere(t *testing.T) {
+	l := Limit{Count: 10, Per: time.Second, Burst: 20}
+	var m Meter
+	m.Charge(l, 1000, 5)
+	if ok, _ := m.Take(l, 1000, 15); !ok {
+		t.Error("a charge of 5 leaves less than 15 of 20")
+	}
+	m.Charge(l, 1000, 1_000_000)
+	if !m.Spent(l, 1000) || !m.Spent(l, 1099) || m.Spent(l, 1100) {
+		t.Error("after the largest charge the first act comes back in a tenth of a second")
+	}
+	m.Charge(Limit{}, 1000, 5)
+	if m.Spent(Limit{}, 1000) {
+		t.Error("nothing is ever spent without a limit")
+	}
+}

@@ -261,6 +261,9 @@ func (a *App) newGateway() *gateway.Gateway {
 	}
 	return gateway.New(gateway.Config{
 		Dev: cfg.Dev, AuthTimeout: cfg.Conns.AuthTimeout, PingEvery: cfg.Conns.PingEvery, MessagesPer: limit, ChatPer: chat,
+		PingsPer:       tenfold(cfg.Messages.PingsPerSecond),
+		MessageTimeout: cfg.Messages.Timeout, UserConnsMax: cfg.Conns.PerUserMax,
+		UserJoinsPer: tenfold(cfg.Rooms.JoinsPerUser),
 		RoomsPerConn: cfg.Conns.RoomsMax, OriginsAllowed: cfg.Origins, DeflateBytesMin: cfg.Messages.DeflateMinBytes,
 		Session:         session.Config{WS: ws.Config{MessageBytesMax: cfg.Messages.BytesMax}},
 		HandOffQueueMax: 1024, Proxies: a.proxies, ProxyProtocol: cfg.ProxyProtocol,

@@ -44,7 +44,8 @@ func connect(s *server, name string, receiveBytes int) (*spectator, int, error) 
 	}
 	c := &spectator{Conn: nc, br: bufio.NewReaderSize(nc, 512)}
 	_ = c.SetDeadline(time.Now().Add(4 * patience))
-	_, err = fmt.Fprintf(c, "GET /ws?guest=%s HTTP/1.1\r\nHost: x\r\n%s\r\n", name, plainHandshake)
+	target, headers := s.door(name)
+	_, err = fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: x\r\n%s%s\r\n", target, plainHandshake, headerLines(headers))
 	if err != nil {
 		return c, 0, err
 	}
@@ -91,12 +92,14 @@ type hall struct {
 // newHall fills a room with n spectators.
 func newHall(t *testing.T, s *server, room string, n int) *hall {
 	t.Helper()
-	h := &hall{s: s, room: room, all: make(chan struct{}, 1), host: s.dial("/ws?guest=Host")}
+	h := &hall{s: s, room: room, all: make(chan struct{}, 1)}
+	target, headers := s.door("Host")
+	h.host = s.dial(target, headers...)
+	h.host.join(room, wire.JoinData{}) // first, for whoever opens a room may publish in it
 	h.members = s.spectators(t, n, 0, room)
 	for _, c := range h.members {
 		go h.watch(c)
 	}
-	h.host.join(room, wire.JoinData{})
 	_ = h.host.SetDeadline(time.Now().Add(4 * patience))
 	return h
 }
@@ -142,6 +145,8 @@ func (s *server) spectators(t *testing.T, n, receiveBytes int, rooms ...string) 
 	return members
 }
 
+var anyPong = ws.AppendMasked(nil, ws.OpPong, true, false, nil, 7)
+
 // watch notes when each message arrives.
 func (h *hall) watch(c *spectator) {
 	inside := false
@@ -156,6 +161,9 @@ func (h *hall) watch(c *spectator) {
 		}
 		if inside = !inside; inside {
 			continue
+		}
+		if h.s.talkative {
+			_, _ = c.Write(anyPong)
 		}
 		took := time.Duration(time.Now().UnixNano() - h.at.Load())
 		h.mu.Lock()

@@ -42,10 +42,14 @@ const patience = 20 * time.Second
 // server is a whole server in this process, listening on real sockets of its own.
 type server struct {
 	*App
-	t    testing.TB
-	base string // http://host:port
-	logs *logBuffer
-	stop func()
+	t         testing.TB
+	base      string // http://host:port
+	logs      *logBuffer
+	stop      func()
+	mallory   string // the header of a user who means no good
+	talkative bool   // members of a hall answer each message, so that they are not taken for dead
+	// door is what a member of a hall asks for: as a guest, unless a test says otherwise.
+	door func(name string) (target string, headers []string)
 }
 
 // start runs a server on free ports, in memory unless change says otherwise.
@@ -66,6 +70,7 @@ func tryStart(t testing.TB, change ...func(*config.Config)) (*server, error) {
 		c(cfg)
 	}
 	s := &server{t: t, logs: new(logBuffer)}
+	s.door = func(name string) (string, []string) { return "/ws?guest=" + name, nil }
 	log := slog.New(slog.NewTextHandler(s.logs, &slog.HandlerOptions{Level: slog.LevelInfo}))
 	a, err := Start(context.Background(), cfg, log)
 	if err != nil {
@@ -190,11 +195,8 @@ func (s *server) handshake(target string, headers ...string) *conn {
 	c := &conn{Conn: s.raw(), t: s.t}
 	c.br = bufio.NewReaderSize(c.Conn, 64<<10)
 	host := s.Addr().String()
-	extra := ""
-	for _, h := range headers {
-		extra += h + "\r\n"
-	}
-	_, err := fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: %s\r\n%s%s\r\n", target, host, plainHandshake, extra)
+	_, err := fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: %s\r\n%s%s\r\n", target, host, plainHandshake,
+		headerLines(headers))
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -204,6 +206,13 @@ func (s *server) handshake(target string, headers ...string) *conn {
 	deflate := strings.Contains(c.head.Header.Get("Sec-WebSocket-Extensions"), "permessage-deflate")
 	c.reader = ws.NewReader(&ws.Config{Client: true, MessageBytesMax: 16 << 20}, deflate)
 	return c
+}
+
+func headerLines(headers []string) (lines string) {
+	for _, h := range headers {
+		lines += h + "\r\n"
+	}
+	return lines
 }
 
 const deflateOffer = "Sec-WebSocket-Extensions: permessage-deflate; client_no_context_takeover; " +

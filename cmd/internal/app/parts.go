@@ -18,6 +18,7 @@ import (
 	"lectern/protocol/wire"
 	"lectern/rooms/effect"
 	"lectern/rooms/moderation"
+	"lectern/rooms/quota"
 )
 
 // quizzes lets the gateway find stored quizzes.
@@ -33,6 +34,11 @@ func (q quizzes) Quiz(id string) (*wire.Quiz, string, *wire.Error) {
 		return nil, "", wire.NewError(wire.CodeUnavailable, "the quiz can't be read now; try again")
 	}
 	return quiz, owner, nil
+}
+
+// tenfold is a rate per second of which ten seconds' worth may come at once.
+func tenfold(perSecond int) quota.Limit {
+	return quota.Limit{Count: perSecond, Per: time.Second, Burst: 10 * perSecond}
 }
 
 // wordFilter is the built-in word list with the files of the configuration added.

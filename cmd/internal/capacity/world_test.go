@@ -109,7 +109,8 @@ func newWorld(ctx context.Context, dir string, conns int) (w *world, err error) 
 	pins := rooms.NewDirectory()
 	unlimited := quota.Limit{Count: 1 << 20, Per: time.Second, Burst: 1 << 20}
 	g := gateway.New(gateway.Config{
-		Dev: true, AuthTimeout: time.Minute, PingEvery: time.Hour, MessagesPer: unlimited, ChatPer: unlimited,
+		Dev: true, AuthTimeout: time.Minute, PingEvery: time.Hour,
+		MessageTimeout: time.Hour, MessagesPer: unlimited, ChatPer: unlimited,
 		RoomsPerConn: 4, DeflateBytesMin: 1 << 20, Session: session.Config{WS: ws.Config{MessageBytesMax: 64 << 10}},
 		HandOffQueueMax: 1,
 	}, gateway.Options{

@@ -67,20 +67,24 @@ type Config struct {
 		PingEvery        time.Duration `key:"conns.ping_every" default:"30s" min:"1s" max:"1h"`
 		OutboxHighBytes  int           `key:"conns.outbox_high_bytes" default:"65536" min:"4096" max:"16777216"`
 		OutboxHardBytes  int           `key:"conns.outbox_hard_bytes" default:"1048576" min:"1048576" max:"268435456"`
+		PerUserMax       int           `key:"conns.per_user_max" default:"100" min:"0" max:"1000000"`
 		RoomsMax         int           `key:"conns.rooms_max" default:"16" min:"1" max:"1000"`
 	}
 	Messages struct {
-		BytesMax        int `key:"messages.bytes_max" default:"262144" min:"1024" max:"16777216"`
-		PerSecond       int `key:"messages.per_second" default:"50" min:"1" max:"1000000"`
-		Burst           int `key:"messages.burst" default:"200" min:"1" max:"1000000"`
-		ChatPerMinute   int `key:"messages.chat_per_minute" default:"120" min:"1" max:"10000000"`
-		ChatBurst       int `key:"messages.chat_burst" default:"20" min:"1" max:"10000000"`
-		DeflateMinBytes int `key:"messages.deflate_min_bytes" default:"512" min:"64" max:"1048576"`
+		BytesMax        int           `key:"messages.bytes_max" default:"262144" min:"1024" max:"16777216"`
+		PerSecond       int           `key:"messages.per_second" default:"50" min:"1" max:"1000000"`
+		Burst           int           `key:"messages.burst" default:"200" min:"1" max:"1000000"`
+		ChatPerMinute   int           `key:"messages.chat_per_minute" default:"120" min:"1" max:"10000000"`
+		ChatBurst       int           `key:"messages.chat_burst" default:"20" min:"1" max:"10000000"`
+		Timeout         time.Duration `key:"messages.timeout" default:"30s" min:"1s" max:"10m"`
+		PingsPerSecond  int           `key:"messages.pings_per_second" default:"5" min:"1" max:"100000"`
+		DeflateMinBytes int           `key:"messages.deflate_min_bytes" default:"512" min:"64" max:"1048576"`
 	}
 	Rooms struct {
-		MembersMax int           `key:"rooms.members_max" default:"1000000" min:"1" max:"10000000"`
-		IdleUnload time.Duration `key:"rooms.idle_unload" default:"10m" min:"10s" max:"24h"`
-		Keep       time.Duration `key:"rooms.keep" default:"0" min:"0" max:"876000h"`
+		JoinsPerUser int           `key:"rooms.joins_per_user" default:"20" min:"1" max:"1000000"`
+		MembersMax   int           `key:"rooms.members_max" default:"1000000" min:"1" max:"10000000"`
+		IdleUnload   time.Duration `key:"rooms.idle_unload" default:"10m" min:"10s" max:"24h"`
+		Keep         time.Duration `key:"rooms.keep" default:"0" min:"0" max:"876000h"`
 	}
 	Quiz struct {
 		Lead  time.Duration `key:"quiz.lead" default:"3s" min:"0" max:"30s"`

@@ -38,7 +38,8 @@ func newHall(t testing.TB) *hall {
 	h := &hall{posts: &mute{}}
 	unlimited := quota.Limit{Count: 1 << 20, Per: time.Second, Burst: 1 << 20}
 	h.Gateway = New(Config{
-		Dev: true, AuthTimeout: time.Minute, PingEvery: time.Hour, MessagesPer: unlimited, ChatPer: unlimited,
+		Dev: true, AuthTimeout: time.Minute, PingEvery: time.Hour,
+		MessageTimeout: time.Hour, MessagesPer: unlimited, ChatPer: unlimited,
 		RoomsPerConn: 10, HandOffQueueMax: 1, DeflateBytesMin: 512,
 	}, Options{
 		Tokens: scopes{}, PINs: rooms.NewDirectory(), Now: func() time.Time { return h.net.Now() },

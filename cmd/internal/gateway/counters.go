@@ -12,6 +12,7 @@ type counters struct {
 	upgrades, handedOff, handOffFull, deliveries, groups, lostDeliveries atomic.Int64
 	members                                                              variantCounts // connections now
 	turnedAway                                                           atomic.Int64  // upgrades sent away with advice
+	limits                                                               [limitCount]atomic.Int64
 
 	clientsRefused, badProxyHeaders atomic.Int64 // behind trusted proxies: over the limit per address; no PROXY header
 
@@ -71,6 +72,7 @@ type Stats struct {
 	BadProxyHeaders                    int64             // connections of trusted proxies without a good PROXY header
 	Redelivered                        int64             // messages of users' queues given to a later connection
 	QueueDropped                       int64             // … given up: refused too often, too old, or too many
+	Limits                             map[string]int64  // how often a peer went over a limit, by the limit's name
 	Received                           map[wire.Op]int64 // OpNone: what could not be read or is no op
 	Errors                             map[wire.Code]int64
 	Closes                             map[wire.CloseCode]int64
@@ -87,11 +89,15 @@ func (g *Gateway) Stats() Stats {
 		ClientsRefused: c.clientsRefused.Load(), BadProxyHeaders: c.badProxyHeaders.Load(),
 		ReceiptsSigned: g.sealer.signed.Load(), ReceiptsUnsigned: g.sealer.failed.Load(),
 		Redelivered: c.redelivered.Load(), QueueDropped: c.queueDropped.Load(),
+		Limits:  make(map[string]int64, limitCount),
 		Members: make(map[string]int64), Received: make(map[wire.Op]int64), Errors: make(map[wire.Code]int64),
 		Closes: make(map[wire.CloseCode]int64), PeerCloses: make(map[uint16]int64),
 	}
 	for v := range c.members {
 		s.Members[variants[v].name] = c.members[v].Load()
+	}
+	for l := range c.limits {
+		s.Limits[limit(l).String()] = c.limits[l].Load()
 	}
 	for op := range c.ops {
 		if n := c.ops[op].Load(); n > 0 {

@@ -54,6 +54,9 @@ func (m *member) perform(req *native.Request, err *wire.Error) {
 	}
 	if err != nil {
 		m.refuse(req.ID, err)
+		if err.Code == wire.CodeRateLimited {
+			m.strike(commands[req.Op].cost)
+		}
 		return
 	}
 	spec := &commands[req.Op]
@@ -70,11 +73,12 @@ func (m *member) perform(req *native.Request, err *wire.Error) {
 func (m *member) allowed(req *native.Request) *wire.Error {
 	spec := &commands[req.Op]
 	now := m.conn.Loop().Now().UnixMilli()
-	ok, retryAfterMs := m.quota.Take(now, spec.cost)
+	ok, retryAfterMs := m.quota.Take(m.gateway().cfg.MessagesPer, now, spec.cost)
 	if ok && spec.chat && m.role < wire.RoleModerator {
-		ok, retryAfterMs = m.chat.Take(now, 1)
+		ok, retryAfterMs = m.chat.Take(m.gateway().cfg.ChatPer, now, 1)
 	}
 	if !ok {
+		m.gateway().counters.hit(limitMessages)
 		err := wire.NewError(wire.CodeRateLimited, "too many messages on this connection; slow down")
 		err.RetryAfterMs = retryAfterMs
 		return err
@@ -199,6 +203,9 @@ func (m *member) opTimeSync(req *native.Request, body any) {
 
 func (m *member) opJoin(req *native.Request, body any) {
 	room, err := m.roomOf(req.Room)
+	if err == nil {
+		err = m.mayJoin()
+	}
 	if err != nil {
 		m.refuse(req.ID, err)
 		return

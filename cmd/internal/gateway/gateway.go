@@ -32,6 +32,10 @@ type Config struct {
 	PingEvery       time.Duration // a silent connection is asked this often, and closed after two questions
 	MessagesPer     quota.Limit   // per connection
 	ChatPer         quota.Limit   // of these, messages, edits and reactions in chats
+	PingsPer        quota.Limit   // pings of one connection; one more closes it
+	MessageTimeout  time.Duration // from the first byte of a message to its last
+	UserConnsMax    int           // connections of one user; zero: no limit
+	UserJoinsPer    quota.Limit   // room:join of one user, over all its connections
 	RoomsPerConn    int           // joined at the same time
 	OriginsAllowed  []string      // besides the server's own; "*" allows every origin
 	DeflateBytesMin int           // batches below this size are not compressed
@@ -89,6 +93,7 @@ type Gateway struct {
 	seals    Seals
 	bridge   bridge
 	sealer   *sealer
+	users    users
 	loopsMu  sync.Mutex                      // guards changes of loops
 	loops    atomic.Pointer[[]*netpoll.Loop] // those that have started; no other has members
 	draining atomic.Bool
@@ -127,6 +132,7 @@ func New(cfg Config, o Options) *Gateway {
 	}
 	g.queues.dropped = &g.counters.queueDropped
 	g.stompLimits = stomp.DefaultLimits
+	g.users.init(cfg.UserConnsMax, cfg.UserJoinsPer)
 	g.bridge.waiting = make(map[uint64]chan<- bridgeReply)
 	g.loops.Store(new([]*netpoll.Loop))
 	g.seals = o.Seals
@@ -189,8 +195,7 @@ func state(l *netpoll.Loop) *loopState { return l.State.(*loopState) }
 // Opened makes the connection's state.
 func (g *Gateway) Opened(c *netpoll.Conn) {
 	c.State = &member{
-		conn: c, session: *session.New(&g.cfg.Session), quota: quota.NewBucket(g.cfg.MessagesPer),
-		chat: quota.NewBucket(g.cfg.ChatPer),
+		conn: c, session: *session.New(&g.cfg.Session),
 	}
 	g.openDoor(c)
 }
@@ -211,6 +216,9 @@ func (g *Gateway) Data(c *netpoll.Conn, in []byte) {
 		ls.switched = false
 		c = g.takeOver(m)
 	}
+	if now, ok := c.State.(*member); ok {
+		now.watchMessage()
+	}
 	switch result.Action {
 	case session.HandOff:
 		if to, ok := m.dialect.(moving); ok {
@@ -219,12 +227,7 @@ func (g *Gateway) Data(c *netpoll.Conn, in []byte) {
 		}
 		g.toHTTP(c, result.Raw)
 	case session.Close:
-		reason := netpoll.ReasonDone
-		if result.Err != nil {
-			g.counters.closed(wire.CloseCode(result.CloseCode))
-			reason = netpoll.ReasonProtocol
-		}
-		c.Close(reason)
+		c.Close(g.reasonOfBreach(result))
 	}
 }
 
@@ -283,6 +286,8 @@ func (g *Gateway) refuseBatch(l *netpoll.Loop, shard int, batch []rooms.Command)
 func (g *Gateway) Timer(c *netpoll.Conn, kind netpoll.TimerKind) {
 	m := c.State.(*member)
 	switch kind {
+	case netpoll.TimerHandshake:
+		m.messageDue()
 	case netpoll.TimerUser:
 		m.tokenDue()
 	case netpoll.TimerHeartbeat:
@@ -303,6 +308,9 @@ func (g *Gateway) Closed(c *netpoll.Conn, _ netpoll.Reason) {
 	if m.greeted {
 		g.counters.members[m.variant].Add(-1)
 		m.dialect.gone(m)
+	}
+	if m.counted {
+		g.users.leave(m.user, g.now().UnixMilli())
 	}
 	for _, j := range m.joined {
 		if j.room != nil {

@@ -86,7 +86,8 @@ func open(t *testing.T) *station {
 	limit := quota.Limit{Count: 1000, Per: time.Second, Burst: 1000}
 	s := &station{shards: &shards{posted: make(chan rooms.Command, 1000)}}
 	s.Gateway = New(Config{
-		Dev: true, AuthTimeout: time.Minute, PingEvery: time.Minute, MessagesPer: limit, ChatPer: limit, RoomsPerConn: 10,
+		Dev: true, AuthTimeout: time.Minute, PingEvery: time.Minute,
+		MessageTimeout: time.Minute, MessagesPer: limit, ChatPer: limit, RoomsPerConn: 10,
 		HandOffQueueMax: 1,
 	}, Options{
 		Tokens: scopes{}, PINs: rooms.NewDirectory(), Now: time.Now,

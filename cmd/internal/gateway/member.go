@@ -21,8 +21,10 @@ type member struct {
 	conn    *netpoll.Conn
 	dialect dialect // nil until the handshake
 	session session.Machine
-	quota   quota.Bucket
-	chat    quota.Bucket
+	quota   quota.Meter // of Config.MessagesPer
+	chat    quota.Meter // of Config.ChatPer
+	pings   quota.Meter // of Config.PingsPer
+	strikes quota.Meter // refusals, of Config.MessagesPer: as many as messages
 
 	user, name string
 	scope      string // the only room of the token
@@ -34,6 +36,9 @@ type member struct {
 	heard      bool           // something arrived since the last heartbeat
 	asked      bool           // a ping is out
 	greeted    bool           // the upgrade is done
+	counted    bool           // among its user's connections
+	unfinished bool           // a message has begun, and TimerHandshake runs
+	finished   bool           // one came whole in the bytes at hand
 	badToken   wire.CloseCode // why the connection closes as soon as it is upgraded; zero: it doesn't
 	joined     []joined
 }
@@ -105,6 +110,8 @@ func closeFor(err *wire.Error) wire.CloseCode {
 		return 0
 	case err.Code == wire.CodeTokenExpired:
 		return wire.CloseTokenExpired
+	case err.Code == wire.CodeRateLimited:
+		return wire.CloseRateLimited
 	}
 	return wire.CloseInvalidToken
 }
@@ -147,6 +154,10 @@ func (m *member) Opened() {
 	case wire.CloseInvalidToken:
 		m.close(m.badToken, "the token is not valid here; sign in again")
 		return
+	case wire.CloseRateLimited:
+		m.close(m.badToken, fmt.Sprintf("too many connections of this user; retryAfterMs=%d",
+			m.retryAfter().Milliseconds()))
+		return
 	}
 	m.dialect.opened(m)
 }
@@ -168,6 +179,12 @@ func (m *member) open(token string) *wire.Error {
 	}
 	if m.authed && claims.Subject != m.user {
 		return wire.NewError(wire.CodeForbidden, "this connection belongs to another user; open a new one")
+	}
+	if !m.authed && !m.enter(claims.Subject, now) {
+		err := wire.NewError(wire.CodeRateLimited, "this user has too many connections; close some of them")
+		err.RetryAfterMs = m.retryAfter().Milliseconds()
+		m.gateway().counters.refused(err.Code)
+		return err
 	}
 	m.take(claims, now)
 	return nil
@@ -229,6 +246,8 @@ func reasonOf(code wire.CloseCode) netpoll.Reason {
 		return netpoll.ReasonIdle
 	case wire.CloseAuthTimeout:
 		return netpoll.ReasonHandshakeTimeout
+	case wire.CloseRateLimited:
+		return netpoll.ReasonFlood
 	}
 	return netpoll.ReasonPolicy
 }
@@ -240,7 +259,11 @@ func (m *member) Pong() {}
 func (m *member) PeerClosed(code uint16, _ string) { m.gateway().counters.peerClosed(code) }
 
 // Message implements session.Sink.
-func (m *member) Message(binary bool, payload []byte) { m.dialect.message(m, binary, payload) }
+func (m *member) Message(binary bool, payload []byte) {
+	m.finished = true
+	m.chargeSize(len(payload))
+	m.dialect.message(m, binary, payload)
+}
 
 // reply answers a request now, on the loop.
 func (m *member) reply(re uint64, data any) { m.dialect.reply(m, re, data) }

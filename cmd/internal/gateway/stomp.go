@@ -125,11 +125,12 @@ func isJWS(text string) bool { return strings.Count(text, ".") == 2 }
 
 // Admit implements stomp.Sink: frames count against the connection's quota, so that none is free.
 func (t *stompTalk) Admit(*stomp.Frame) *stomp.Error {
-	ok, _ := t.m.quota.Take(t.m.conn.Loop().Now().UnixMilli(), 1)
+	ok, _ := t.m.quota.Take(t.m.gateway().cfg.MessagesPer, t.m.conn.Loop().Now().UnixMilli(), 1)
 	if ok {
 		return nil
 	}
 	t.m.gateway().counters.refused(wire.CodeRateLimited)
+	t.m.gateway().counters.hit(limitMessages)
 	return &stomp.Error{Message: "too many frames on this connection; slow down", Close: wire.CloseRateLimited}
 }
 

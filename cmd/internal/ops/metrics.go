@@ -54,6 +54,7 @@ var (
 
 	received   = desc("messages_received_total", "Messages from clients, by operation; none: unreadable or unknown.", "op")
 	refusals   = desc("errors_total", "Refusals sent to clients, by code.", "code")
+	limitsHit  = desc("limits_hit_total", "How often a peer went over a limit on its connection, by limit.", "limit")
 	closeCodes = desc("close_codes_sent_total", "Close frames sent, by code.", "code")
 	peerCodes  = desc("close_codes_received_total", "Close frames received, by code; 0: any outside 1000-1015.", "code")
 	deliveries = desc("deliveries_total", "Events given to connections; a broadcast counts once per member.")
@@ -198,6 +199,9 @@ func (c *collector) collectGateway(out chan<- prometheus.Metric) {
 			name = "none"
 		}
 		count(out, received, float64(s.Received[wire.Op(op)]), name)
+	}
+	for name, n := range s.Limits {
+		count(out, limitsHit, float64(n), name)
 	}
 	for code, n := range s.Errors {
 		count(out, refusals, float64(n), string(code))
