@@ -131,6 +131,20 @@ func (c *Conn) Close(code uint16) {
 // Abort closes the socket with no word to the server.
 func (c *Conn) Abort() { c.finish(End{Name: "local"}) }
 
+// stallReceiveBytes is the receive buffer of a connection that has stopped reading, so that the kernel takes little
+// for it.
+const stallReceiveBytes = 4096
+
+// Stall stops reading for good: the connection stays open, and what the server sends waits with the server. It ends
+// with the engine, and its end by the server's hand goes unnoticed.
+func (c *Conn) Stall() {
+	if c.state != stateOpen {
+		return
+	}
+	_ = unix.SetsockoptInt(int(c.fd), unix.SOL_SOCKET, unix.SO_RCVBUF, stallReceiveBytes)
+	_ = unix.EpollCtl(c.engine.epfd, unix.EPOLL_CTL_DEL, int(c.fd), nil)
+}
+
 func (c *Conn) watch(out bool) {
 	c.wantOut = out
 	events := uint32(unix.EPOLLIN | unix.EPOLLRDHUP)

@@ -55,6 +55,7 @@ type Run struct {
 	Rooms     int     `json:"rooms"`
 	Rate      float64 `json:"rate,omitempty"`
 	Burst     int     `json:"burst,omitempty"`
+	Stalled   int     `json:"stalled,omitempty"` // connections that did not read
 	Payload   int     `json:"payload_bytes,omitempty"`
 	DurationS float64 `json:"duration_s"` // of the measured phase
 }

@@ -28,6 +28,7 @@ const (
 	memberDialling
 	memberJoining
 	memberReady
+	memberStalled // was ready and has stopped reading
 	memberGone
 )
 

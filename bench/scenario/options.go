@@ -34,6 +34,8 @@ type Options struct {
 	// Burst, in fanout, takes the place of Rate: so many messages of each room are sent at once, and again when all
 	// have arrived.
 	Burst int
+	// Stalled, in fanout, is how many of the connections stop reading once all have joined. Nothing is expected of them.
+	Stalled int
 	// Duration is how long the measured phase sends (default 10 s). storm and quiz end when they are done.
 	Duration time.Duration
 	// PayloadBytes is the size of a published payload as JSON (fanout; default 128, at least 40).
@@ -138,6 +140,10 @@ func (o Options) withDefaults() (Options, error) {
 	o.quiet = orDefault(o.quiet, o.Patience/20)
 	if o.Scenario == "quiz" {
 		o.Rooms = 1
+	}
+	if o.Stalled < 0 || o.Stalled > o.Conns-2*o.Rooms || o.Stalled > 0 && o.Scenario != "fanout" {
+		return o, usage("in fanout nearly all connections may stop reading, but not the publishers: not %d of %d",
+			o.Stalled, o.Conns)
 	}
 	if o.Rooms > o.Conns {
 		return o, usage("%d rooms need at least as many connections, not %d", o.Rooms, o.Conns)

@@ -114,7 +114,7 @@ func newResult(opt Options) *report.Result {
 	res := &report.Result{
 		Run: report.Run{
 			Scenario: opt.Scenario, Adaptor: opt.Adaptor, Target: opt.Target, Conns: opt.Conns, Rooms: opt.Rooms,
-			Rate: opt.Rate, Burst: opt.Burst,
+			Rate: opt.Rate, Burst: opt.Burst, Stalled: opt.Stalled,
 		},
 		Errors: map[string]int64{}, Machine: measure.ReadMachine(), Commit: opt.Commit,
 		At: time.Now().UTC().Format(time.RFC3339), LatenciesMS: map[string]*report.Quantiles{},

@@ -291,3 +291,17 @@ func TestMixedCountsEveryPart(t *testing.T) {
 		t.Fatalf("%+v, %d delivered", q, res.Delivered)
 	}
 }
+
+// Those that stop reading are not expected to get anything, and the others get everything.
+func TestFanoutWithStalledMembers(t *testing.T) {
+	opt := Options{Scenario: "fanout", Conns: 30, Rooms: 3, Rate: 50, Stalled: 6, Engines: 2}
+	res := perform(t, startFake(t), opt)
+	clean(t, res)
+	if res.Stalled != 6 || res.Expected != res.Sent*8 {
+		t.Errorf("%d of 30 stalled, %d expected of %d sent in 3 rooms", res.Stalled, res.Expected, res.Sent)
+	}
+	opt.Stalled, opt.Target = 25, "ws://127.0.0.1:1"
+	if _, err := Run(t.Context(), opt); !errors.Is(err, ErrUsage) {
+		t.Errorf("25 of 30 stalled in 3 rooms: %v", err)
+	}
+}

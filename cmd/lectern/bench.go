@@ -51,6 +51,7 @@ func benchCommand() *cobra.Command {
 	f.Float64Var(&opt.Rate, "rate", 0, "messages a second: per room in fanout, chat and mixed, of all in echo; "+
 		"connections a second in storm")
 	f.IntVar(&opt.Burst, "burst", 0, "fanout: so many messages of each room at once, and again when all have arrived")
+	f.IntVar(&opt.Stalled, "stalled", 0, "fanout: so many of the connections stop reading")
 	f.DurationVar(&opt.Duration, "duration", 10*time.Second, "how long the measured phase sends")
 	f.IntVar(&opt.PayloadBytes, "payload", 128, "fanout: bytes of a published payload")
 	f.Float64Var(&opt.ConnectRate, "connect-rate", 0, "connections a second while setting up; 0: as fast as possible")

@@ -88,6 +88,7 @@ type Gateway struct {
 	log     *slog.Logger
 	work    chan func() // for what may block: signing, reading quizzes
 
+	// Parts that guard themselves, and what is guarded or atomic.
 	handOff  *handoff.Listener
 	engine   *engineio.Server
 	seals    Seals
@@ -103,8 +104,10 @@ type Gateway struct {
 	counters     counters
 	queues       userQueues
 
-	stompLimits stomp.Limits // immutable
+	// Immutable.
+	stompLimits stomp.Limits
 
+	// Atomic.
 	commandTimes, fanoutTimes histogram
 }
 

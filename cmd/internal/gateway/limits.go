@@ -77,7 +77,7 @@ func (m *member) flood(l limit, why string) {
 }
 
 // chargedBytes of a message cost as much as a small message.
-const chargedBytes = 32 << 10
+const chargedBytes = 16 << 10
 
 // chargeSize makes large messages cost more of the connection's quota than small ones. The one at hand is still taken.
 func (m *member) chargeSize(payloadBytes int) {
