@@ -175,3 +175,34 @@ func TestBytesPerParticipant(t *testing.T) {
 		t.Errorf("%.0f bytes per participant (at most 400), %.0f per answer (at most 60)", perPlayer, perAnswer)
 	}
 }
+
+// BenchmarkRegrade is one quiz:regrade of a finished game of 20 questions: it holds up the shard for so long.
+func BenchmarkRegrade(b *testing.B) {
+	for _, n := range crowdSizes {
+		b.Run(fmt.Sprintf("participants=%d", n), func(b *testing.B) {
+			const questions = 20
+			c := newCrowd(n, questions)
+			for range questions {
+				for i := range n {
+					c.answer(i)
+				}
+				if c.m.phase == wire.PhaseOpen {
+					c.host(wire.OpQuizNext)
+				}
+				c.host(wire.OpQuizSkip) // to the next question
+				c.out.Reset()
+			}
+			if c.m.phase != wire.PhaseEnded || len(c.m.questions[questions-1].answers) != n {
+				b.Fatal("the game was not played")
+			}
+			void := false
+			b.ReportAllocs()
+			for b.Loop() {
+				void = !void
+				d := &wire.RegradeData{Question: 1, Void: &void}
+				c.m.Handle(c.env, effect.Caller{User: "host", Role: wire.RoleHost}, wire.OpQuizRegrade, d, &c.out)
+				c.out.Reset()
+			}
+		})
+	}
+}

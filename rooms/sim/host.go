@@ -58,5 +58,19 @@ func (c *client) run(v *view) {
 		c.ask(v, wire.OpModBan, &wire.ModUserData{User: w.clients[w.rng.IntN(w.cfg.Clients)].user}, nil)
 	case n < 129:
 		c.ask(v, wire.OpQuizEnd, nil, nil)
+	case n < 133:
+		c.regrade(v)
 	}
+}
+
+// regrade changes a key or voids a question, asked or not; the log and the table must agree all the same.
+func (c *client) regrade(v *view) {
+	w := c.w
+	d := &wire.RegradeData{Question: 1 + w.rng.IntN(gameQuestions)}
+	if void := w.chance(500); w.chance(500) {
+		d.Void = &void
+	} else {
+		d.AnswerKey = &wire.AnswerKey{Options: []string{fmt.Sprint(w.rng.IntN(2))}}
+	}
+	c.ask(v, wire.OpQuizRegrade, d, nil)
 }
