@@ -3,6 +3,7 @@ import { Emitter } from './emitter.js';
 import { LecternError } from './errors.js';
 import { afterClose, backoffMs } from './reconnect.js';
 import { Room } from './room.js';
+import { messagesIn, socketClass } from './sockets.js';
 import { systemTimers } from './timers.js';
 
 /** @typedef {import('./types.js').ClientOptions} ClientOptions */
@@ -17,6 +18,10 @@ const firstSamples = 5;
 const probeAfterMs = 4_000;
 const probeMs = 5_000;
 const timerMsMax = 2 ** 31 - 1;
+const queueMaxDefault = 1_000;
+
+/** @type {(code: string, message: string) => Promise<any>} */
+const refused = (code, message) => Promise.reject(new LecternError(code, message));
 
 /**
  * Client is one connection to a Lectern server that comes back by itself. It emits `state` (ClientState), `tokens`
@@ -24,13 +29,15 @@ const timerMsMax = 2 ** 31 - 1;
  * known room, and `stopped` ({code, reason}) when it will not come back: the close code or the lost right to renew says so.
  *
  * Requests whose data has a `key` are kept over lost connections and sent again, with the same key, until the server
- * has answered; all others fail with `disconnected`.
+ * has answered; all others fail with `disconnected`. At most `queueMax` are kept; one more is refused with `queue_full`,
+ * because the older ones were promised to their callers.
  */
 export class Client extends Emitter {
   /** @param {ClientOptions} options */
   constructor(options) {
     super();
     this.options = options;
+    this.Socket = socketClass(options);
     this.timers = options.timers ?? systemTimers();
     this.random = options.random ?? Math.random;
     /** @type {Tokens | undefined} */
@@ -105,10 +112,21 @@ export class Client extends Emitter {
   request(op, data, options = {}) {
     const keep = typeof data?.key === 'string';
     if (!keep) return this.requestNow(op, data, options);
+    if (this.state === 'stopped') return refused('closed', 'the connection is closed for good');
+    if (this.kept() >= (this.options.queueMax ?? queueMaxDefault)) {
+      return refused('queue_full', 'too many requests wait for the server; try again later');
+    }
     return new Promise((resolve, reject) => {
       const p = this.pend(op, data, options, resolve, reject, true);
       if (this.ready(p)) this.transmit(p);
     });
+  }
+
+  /** How many requests are kept until the server has answered them. */
+  kept() {
+    let n = 0;
+    for (const p of this.waiting) if (p.keep) n++;
+    return n;
   }
 
   /**
@@ -119,9 +137,7 @@ export class Client extends Emitter {
    * @returns {Promise<any>}
    */
   requestNow(op, data, options = {}) {
-    if (this.state !== 'open') {
-      return Promise.reject(new LecternError('disconnected', 'there is no connection; try again when it is back'));
-    }
+    if (this.state !== 'open') return refused('disconnected', 'there is no connection; try again when it is back');
     const timeoutMs = options.timeoutMs ?? this.options.requestTimeoutMs ?? 10_000;
     return new Promise((resolve, reject) => {
       this.transmit(this.pend(op, data, { ...options, timeoutMs }, resolve, reject, false));
@@ -138,18 +154,9 @@ export class Client extends Emitter {
    * @returns {Pending}
    */
   pend(op, data, options, resolve, reject, keep) {
+    const { room, onReply } = options;
     /** @type {Pending} */
-    const p = {
-      op,
-      data,
-      keep,
-      resolve,
-      reject,
-      room: options.room,
-      onReply: options.onReply,
-      id: 0,
-      timer: undefined,
-    };
+    const p = { op, data, keep, resolve, reject, room, onReply, id: 0, timer: undefined };
     this.waiting.add(p);
     if (options.timeoutMs) {
       p.timer = this.timers.setTimeout(() => {
@@ -201,13 +208,12 @@ export class Client extends Emitter {
   open() {
     this.timers.clearTimeout(this.retryTimer);
     this.become('connecting');
-    const Ctor = this.options.WebSocket ?? globalThis.WebSocket;
     const protocols = ['lectern.v1'];
     if (this.tokens) protocols.push(`bearer.${this.tokens.accessToken}`);
     /** @type {import('./types.js').Socket} */
     let socket;
     try {
-      socket = new Ctor(this.address(), protocols);
+      socket = new this.Socket(this.address(), protocols);
     } catch (error) {
       this.ended(1006, String(error));
       return;
@@ -276,19 +282,11 @@ export class Client extends Emitter {
 
   /** @param {unknown} text a frame: one object, or an array of them */
   received(text) {
-    if (typeof text !== 'string') return;
-    let frame;
-    try {
-      frame = JSON.parse(text);
-    } catch {
-      return;
-    }
-    for (const message of Array.isArray(frame) ? frame : [frame]) this.dispatch(message);
+    for (const message of messagesIn(text)) this.dispatch(message);
   }
 
   /** @param {any} message */
   dispatch(message) {
-    if (message === null || typeof message !== 'object') return;
     if (typeof message.re === 'number') this.replied(message);
     else if (typeof message.ev === 'string') {
       const room = this.rooms.get(message.room);

@@ -7,3 +7,11 @@ export { Renewal } from './renewal.js';
 export { ServerClock } from './clock.js';
 export { afterClose, backoffMs, retryAfterOf } from './reconnect.js';
 export { newKey } from './keys.js';
+
+/** @typedef {import('./types.js').ClientOptions} ClientOptions */
+/** @typedef {import('./types.js').ClientState} ClientState */
+/** @typedef {import('./types.js').JoinReply} JoinReply */
+/** @typedef {import('./types.js').RenewalOptions} RenewalOptions */
+/** @typedef {import('./types.js').ServerEvent} ServerEvent */
+/** @typedef {import('./types.js').Timers} Timers */
+/** @typedef {import('./types.js').Tokens} Tokens */

@@ -30,7 +30,7 @@
  * @property {number} re
  * @property {boolean} ok
  * @property {any} [data]
- * @property {{code: string, message: string, path?: string, retryAfterMs?: number}} [error]
+ * @property {{code: string, message: string, path?: string, pointer?: string, rule?: string, retryAfterMs?: number}} [error]
  */
 
 /**
@@ -72,10 +72,11 @@
  * @property {string} [guestName]
  * @property {(tokens: Tokens) => Promise<Tokens>} [renew] exchanges the refresh token; Renewal.renew, or Api.refresh when
  *   nobody else has these tokens
- * @property {new (url: string, protocols?: string[]) => any} [WebSocket] default: the global one
+ * @property {new (url: string, protocols?: string[]) => any} [WebSocket] default: the global one, which Node has since 22
  * @property {Timers} [timers]
  * @property {() => number} [random] 0 ≤ r < 1
  * @property {number} [requestTimeoutMs] default 10,000
+ * @property {number} [queueMax] how many requests with a key are kept at once; default 1,000
  * @property {number} [heartbeatMs] how often an idle connection is tried and the clock measured; default 20,000
  */
 

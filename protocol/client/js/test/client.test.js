@@ -336,3 +336,35 @@ test('a handler that throws does not stop the others', async (t) => {
   socket.say(event(1), event(2));
   assert.deepEqual(log, [1, 2]);
 });
+
+test('the queue of what is kept is bounded, and those in it keep their places', async () => {
+  const s = setUp({ queueMax: 2 });
+  s.client.connect(); // not open yet
+  const kept = [1, 2].map((n) => s.client.request('a', { key: `k${n}` }));
+  await assert.rejects(s.client.request('a', { key: 'k3' }), (e) => e.code === 'queue_full');
+  assert.equal(s.client.kept(), 2);
+  s.socket.open();
+  for (const m of s.socket.of('a')) s.socket.say({ re: m.id, ok: true, data: m.data.key });
+  assert.deepEqual(await Promise.all(kept), ['k1', 'k2']);
+  const again = s.client.request('a', { key: 'k4' });
+  s.socket.answer('a', 4);
+  assert.equal(await again, 4);
+});
+
+test('after the end nothing is kept any more', async () => {
+  const s = setUp();
+  s.client.connect();
+  s.client.close();
+  await assert.rejects(s.client.request('a', { key: 'k' }), (e) => e.code === 'closed');
+  assert.equal(s.client.kept(), 0);
+});
+
+test('where there is no WebSocket the client says how to bring one', () => {
+  const global = globalThis.WebSocket;
+  delete globalThis.WebSocket;
+  try {
+    assert.throws(() => new Client({ url: 'ws://x/ws' }), /import WebSocket from 'ws'/);
+  } finally {
+    if (global) globalThis.WebSocket = global;
+  }
+});

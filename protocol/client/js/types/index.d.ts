@@ -1,0 +1,15 @@
+export { Client } from "./client.js";
+export { Room } from "./room.js";
+export { LecternError } from "./errors.js";
+export { Api } from "./http.js";
+export { Renewal } from "./renewal.js";
+export { ServerClock } from "./clock.js";
+export { newKey } from "./keys.js";
+export type ClientOptions = import("./types.js").ClientOptions;
+export type ClientState = import("./types.js").ClientState;
+export type JoinReply = import("./types.js").JoinReply;
+export type RenewalOptions = import("./types.js").RenewalOptions;
+export type ServerEvent = import("./types.js").ServerEvent;
+export type Timers = import("./types.js").Timers;
+export type Tokens = import("./types.js").Tokens;
+export { afterClose, backoffMs, retryAfterOf } from "./reconnect.js";
