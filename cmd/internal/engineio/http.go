@@ -37,7 +37,7 @@ func (v *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	refusal := req.Judge(v.transportOf)
 	if refusal == eio.UnknownSID && r.Method == http.MethodGet {
 		if words := v.takeFarewell(req.SID); words != nil {
-			_, _ = v.answer(w, words)
+			_, _ = v.answer(w, req.SID, words)
 			return
 		}
 	}
@@ -86,8 +86,14 @@ func (v *Server) unavailable(w http.ResponseWriter) {
 		http.StatusServiceUnavailable)
 }
 
-// answer writes what a GET has taken.
-func (v *Server) answer(w http.ResponseWriter, frames []byte) (int, error) {
+// answer writes what a GET has taken. A close behind messages is for the next one.
+func (v *Server) answer(w http.ResponseWriter, sid string, frames []byte) (int, error) {
+	frames, closing := splitClose(frames)
+	if len(frames) == 0 {
+		frames = closing
+	} else if len(closing) > 0 {
+		v.keepFarewell(sid, closing, time.Now())
+	}
 	body := appendPayload(make([]byte, 0, len(frames)), frames)
 	w.Header().Set("Content-Type", "text/plain; charset=UTF-8")
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
@@ -150,12 +156,9 @@ func (v *Server) get(w http.ResponseWriter, r *http.Request, s *Session) {
 	}
 	q := newPoll()
 	if !s.loop.Post(Task(func(*netpoll.Loop) {
-		switch {
-		case s.state.Ended():
-			q.result <- pollResult{refusal: eio.UnknownSID}
-		case s.poller == nil || s.onWebSocket.Load():
+		if s.poller == nil || s.onWebSocket.Load() {
 			q.result <- pollResult{refusal: eio.BadRequest}
-		default:
+		} else {
 			s.poller.get(q)
 		}
 	})) {
@@ -179,11 +182,16 @@ func (v *Server) wait(w http.ResponseWriter, r *http.Request, s *Session, q *pol
 	select {
 	case result := <-q.result:
 		_ = deadlines.SetWriteDeadline(time.Now().Add(writeTimeout))
+		if result.refusal == eio.UnknownSID { // it has just ended
+			if words := v.takeFarewell(s.sid); words != nil {
+				result = pollResult{frames: words}
+			}
+		}
 		if result.refusal == eio.Forbidden {
 			v.unavailable(w)
 		} else if result.refusal != eio.Accepted {
 			v.refuse(w, result.refusal)
-		} else if _, err := v.answer(w, result.frames); err != nil {
+		} else if _, err := v.answer(w, s.sid, result.frames); err != nil {
 			s.abandon()
 		}
 	case <-r.Context().Done():

@@ -15,6 +15,7 @@ type poller struct {
 	addr    net.Addr
 	buf     []byte
 	waiting *poll
+	gone    bool // the connection has ended, or has got a socket
 }
 
 // poll is a GET that wants what is there, or waits for it.
@@ -55,17 +56,13 @@ func (p *poller) RemoteAddr() net.Addr { return p.addr }
 // Seated implements netpoll.VirtualTransport.
 func (p *poller) Seated(c *netpoll.Conn) { p.session.conn = c }
 
-// Unseated implements netpoll.VirtualTransport. A session that the server has ended keeps its last words for the
-// client's next GET.
+// Unseated implements netpoll.VirtualTransport.
 func (p *poller) Unseated() []byte {
-	s, left := p.session, p.buf
-	p.buf = nil
+	left := p.buf
+	p.buf, p.gone = nil, true
 	if p.waiting != nil {
 		p.waiting.result <- pollResult{refusal: eio.UnknownSID}
 		p.waiting = nil
-	}
-	if len(left) > 0 && s.state.Ended() && s.state.Reason() == eio.ForcedClose {
-		s.srv.keepFarewell(s.sid, left, s.loop.Now())
 	}
 	return left
 }
@@ -91,6 +88,15 @@ var noop = ws.AppendText(nil, []byte{byte(eio.Noop)})
 
 // get takes a GET, on the loop.
 func (p *poller) get(q *poll) {
+	switch ended := p.session.state.Ended(); {
+	case p.gone, ended && (p.waiting != nil || p.session.state.Reason() != eio.ForcedClose):
+		q.result <- pollResult{refusal: eio.UnknownSID}
+		return
+	case ended: // in this very turn: it gets the last words
+		p.waiting = q
+		p.serve()
+		return
+	}
 	if p.waiting != nil { // the official server ends the session for it, and the first GET learns that
 		p.session.srv.counters.overlaps.Add(1)
 		p.session.End(eio.TransportError)
@@ -102,23 +108,42 @@ func (p *poller) get(q *poll) {
 	p.session.conn.Drained()
 }
 
-// appendPayload turns the WebSocket frames that a session was sent into the body of a poll's answer. The frames are our
-// own: unmasked, whole, not compressed. Pings and pongs of the WebSocket have no counterpart.
+// splitClose cuts frames before the close frame, if something stands before it. Clients deal with a close packet at
+// once and with messages a little later, so that messages in the same payload would be lost.
+func splitClose(frames []byte) (before, closing []byte) {
+	for rest := frames; len(rest) >= 2; {
+		op, _, after := nextFrame(rest)
+		if op == ws.OpClose {
+			at := len(frames) - len(rest)
+			return frames[:at], frames[at:]
+		}
+		rest = after
+	}
+	return frames, nil
+}
+
+// nextFrame takes the first frame off: our own, unmasked, whole, not compressed.
+func nextFrame(frames []byte) (op ws.OpCode, payload, rest []byte) {
+	n, head := int(frames[1]), 2
+	switch n {
+	case 126:
+		n, head = int(frames[2])<<8|int(frames[3]), 4
+	case 127:
+		n, head = 0, 10
+		for _, b := range frames[2:10] {
+			n = n<<8 | int(b)
+		}
+	}
+	return ws.OpCode(frames[0] & 0x0f), frames[head : head+n], frames[head+n:]
+}
+
+// appendPayload turns the WebSocket frames that a session was sent into the body of a poll's answer. Pings and pongs of
+// the WebSocket have no counterpart.
 func appendPayload(dst, frames []byte) []byte {
 	first := true
 	for len(frames) >= 2 {
-		op, n, head := ws.OpCode(frames[0]&0x0f), int(frames[1]), 2
-		switch n {
-		case 126:
-			n, head = int(frames[2])<<8|int(frames[3]), 4
-		case 127:
-			n, head = 0, 10
-			for _, b := range frames[2:10] {
-				n = n<<8 | int(b)
-			}
-		}
-		payload := frames[head : head+n]
-		frames = frames[head+n:]
+		op, payload, rest := nextFrame(frames)
+		frames = rest
 		if op == ws.OpPing || op == ws.OpPong {
 			continue
 		}

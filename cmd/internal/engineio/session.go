@@ -127,13 +127,10 @@ func (s *Session) Leave(code uint16, words string, reason netpoll.Reason) {
 // finish says goodbye and closes the connection.
 func (s *Session) finish() {
 	why := s.state.Reason()
-	switch {
-	case s.poller == nil:
-		s.conn.SendBytes(netpoll.Reliable, ws.AppendClose(nil, 1000, ""))
-	case why == eio.TransportClose: // the client has said so itself: a poll that waits is only let go
+	if s.poller != nil && why == eio.TransportClose { // the client has said so itself: a poll that waits is only let go
 		s.sendPacket(string(eio.Append(nil, eio.Noop, "")))
-	default:
-		s.sendPacket(string(eio.Append(nil, eio.Close, "")))
+	} else {
+		s.conn.SendBytes(netpoll.Reliable, ws.AppendClose(nil, 1000, "")) // long-polling makes a close packet of it
 	}
 	s.conn.Close(reasonOf(why))
 }
@@ -152,7 +149,6 @@ func reasonOf(why eio.Reason) netpoll.Reason {
 
 // Closed is called when the session's connection has ended, for whatever reason.
 func (s *Session) Closed(reason netpoll.Reason) {
-	s.srv.remove(s)
 	switch reason {
 	case netpoll.ReasonPeerClosed, netpoll.ReasonDone: // what we end has its reason already
 		s.state.End(eio.TransportClose)
@@ -162,6 +158,10 @@ func (s *Session) Closed(reason netpoll.Reason) {
 		s.state.End(eio.ForcedClose)
 	}
 	why := s.state.Reason()
+	if p := s.poller; p != nil && len(p.buf) > 0 && why == eio.ForcedClose { // last words, for the client's next GET
+		s.srv.keepFarewell(s.sid, p.buf, s.loop.Now())
+	}
+	s.srv.remove(s)
 	c := &s.srv.counters
 	c.sessions[s.medium()].Add(-1)
 	c.ended(why)

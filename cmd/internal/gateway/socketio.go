@@ -33,13 +33,14 @@ type socketIO struct {
 	sid       string // the socket's id, as the client knows it
 	recovery  *recovery
 	phase     sioPhase
-	packed    bool // MessagePack
-	announced int  // rooms when the client was last told its offset
+	packed    bool   // MessagePack
+	announced int    // rooms when the client was last told its offset
+	quiet     uint32 // requests without an ack so far
 }
 
 // Requests that the dialect makes by itself; what a client may send is below.
 const (
-	reqQuiet   = 1 << 60 // a join or a leave that nobody wants an answer to
+	reqQuiet   = 1 << 60 // requests without an ack, plus their number
 	reqRecover = 2 << 60 // joins of a recovery, plus the index of the room
 	reqUndo    = 3 << 60 // leaves after a failed recovery
 	reqKinds   = 3 << 60
@@ -235,8 +236,9 @@ func (d *socketIO) request(p *sio.Packet) {
 	req := native.Request{Op: wire.ParseOpBytes(name)}
 	if p.ID >= 0 {
 		req.ID = uint64(p.ID) + 1
-	} else if req.Op == wire.OpRoomJoin || req.Op == wire.OpRoomLeave {
-		req.ID = reqQuiet // the offset changes with the answer
+	} else { // no ack: what goes wrong is told all the same
+		d.quiet++
+		req.ID = reqQuiet + uint64(d.quiet)
 	}
 	var err *wire.Error
 	switch {
@@ -323,7 +325,7 @@ func (d *socketIO) refuse(m *member, req uint64, err *wire.Error) {
 		d.undone()
 		return
 	}
-	if req == 0 || req == reqQuiet {
+	if req == 0 || req&reqKinds == reqQuiet {
 		d.send(&sio.Packet{Type: sio.Event, Namespace: sio.Main, ID: sio.NoID, Data: d.args("error", err)})
 		return
 	}

@@ -1,10 +1,9 @@
 // What the protocols of Engine.IO (revision 4) and Socket.IO (revision 5) ask of a server, against lectern conformance.
-// usage: conformance.mjs URL
-import { check, done, one, require } from './check.mjs';
+import { check, done, input, one, require } from './check.mjs';
 
 const { WebSocket } = require('ws');
 
-const base = process.argv[2];
+const { base } = input;
 const polling = 'EIO=4&transport=polling';
 const webSocket = 'EIO=4&transport=websocket';
 
