@@ -5,7 +5,6 @@ DURATION ?= 10s
 CRASHES ?= 40
 ROUNDS ?= 3
 RESULTS ?= bin/bench.ndjson
-GUEST ?= ../shared/tools/guest/run.sh
 
 .DEFAULT_GOAL := help
 .PHONY: help run build test check format race invariants crash fuzz-smoke integration e2e js conformance bench bench-peers bench-persist capacity soak clean
@@ -66,10 +65,10 @@ bench-persist: ## the journal's curve into each store, what persistence costs, a
 	LECTERN_BENCH_PERSIST=$(CURDIR)/bench/results/persist.ndjson CGO_ENABLED=0 \
 		go test -trimpath -count=1 -v -timeout 30m -run 'TestPersistenceCost|TestRecoveryTime' ./cmd/lectern
 
-capacity: ## a quiz of up to 100,000 on a simulated network; 100,000 sockets where a guest kernel can be booted
+capacity: build ## a quiz of up to 100,000 on a simulated network, then CAPACITY (100,000) real connections in one process
 	LECTERN_CAPACITY=1000,10000,100000 LECTERN_CAPACITY_OUT=$(CURDIR)/bench/results/capacity.ndjson \
 		go test -count=1 -v -timeout 30m ./cmd/internal/capacity
-	sh cmd/internal/capacity/guest.sh $(GUEST)
+	sh cmd/internal/capacity/capacity.sh $(CURDIR)/bench/results
 
 soak: build ## all scenarios mixed, for half an hour (CONNS)
 	@bash .ci/bench.sh $(RESULTS) $(CONNS) 30m mixed

@@ -18,7 +18,7 @@ func TestConnectionsAreSplitEvenly(t *testing.T) {
 		{100_000, 0, 1 << 20, []int{25_000, 25_000, 25_000, 25_000}},
 		{18_000, 0, 20_000, []int{9000, 9000}},
 		{30_000, 0, 60_000, []int{15_000, 15_000}},
-		{60_000, 0, 61_024, []int{20_000, 20_000, 20_000}},
+		{60_000, 0, 63_000, []int{20_000, 20_000, 20_000}},
 		{10, 3, 2000, []int{3, 3, 4}},
 		{1, 0, 2000, []int{1}},
 	} {
@@ -31,11 +31,20 @@ func TestConnectionsAreSplitEvenly(t *testing.T) {
 
 func TestTooFewDescriptorsAreToldWithWhatFits(t *testing.T) {
 	_, err := split(100_000, 0, 20_000)
-	if !errors.Is(err, ErrDescriptors) || !strings.Contains(err.Error(), "--conns 18976 ") {
+	if !errors.Is(err, ErrDescriptors) || !strings.Contains(err.Error(), "--conns 18381 ") {
 		t.Error(err)
 	}
-	if _, err := split(18_976, 0, 20_000); err != nil {
-		t.Error(err)
+	for _, limit := range []uint64{1030, 4096, 20_000, 100_000, 1 << 20} {
+		fits := fitting(limit)
+		if _, err := split(fits, 0, limit); err != nil {
+			t.Error(err)
+		}
+		if _, err := split(fits+2, 0, limit); !errors.Is(err, ErrDescriptors) {
+			t.Errorf("%d with %d descriptors: %v", fits+2, limit, err)
+		}
+		if free := connsMax(fits) / lateShare; connsMax(fits)-free < fits+1 {
+			t.Errorf("the server keeps %d of %d free", free, connsMax(fits))
+		}
 	}
 	for _, generators := range []int{1, 9} {
 		if _, err := split(8, generators, serverSpare+8); generators == 9 && !errors.Is(err, ErrDescriptors) {

@@ -11,8 +11,10 @@ import (
 var ErrDescriptors = errors.New("bench: too few open files")
 
 const (
-	// serverSpare are the descriptors that the server keeps for everything but members.
+	// serverSpare are the descriptors that the server keeps for everything but connections.
 	serverSpare = 1024
+	// lateShare is the part of the server's connections, the last to come, that it keeps free: it sends newcomers away.
+	lateShare = 32
 	// generatorSpare are those of a generator.
 	generatorSpare = 128
 	// perGenerator is how many connections one generator has where the limit allows more: beyond it, a second thread is
@@ -22,11 +24,11 @@ const (
 
 // split is how many connections each generator has; the first is the host's.
 func split(conns, generators int, limit uint64) ([]int, error) {
-	if need := uint64(conns) + serverSpare; limit < need {
+	if need := serverDescriptors(conns); limit < need {
 		return nil, fmt.Errorf("%w: a server with %d connections needs %d and a process may have %d here. "+
 			"Use --conns %d or less, raise the limit (ulimit -Hn, LimitNOFILE= in a systemd unit), "+
 			"or boot a guest kernel (make capacity)",
-			ErrDescriptors, conns, need, limit, max(int(limit)-serverSpare, 0))
+			ErrDescriptors, conns, need, limit, fitting(limit))
 	}
 	most := min(int(limit-generatorSpare), perGenerator)
 	if generators == 0 {
@@ -42,6 +44,14 @@ func split(conns, generators int, limit uint64) ([]int, error) {
 	}
 	return shares, nil
 }
+
+// connsMax is the server's cap on connections with which it takes in so many members and their host.
+func connsMax(conns int) int { return conns + conns/(lateShare-1) + 2 }
+
+// fitting is the largest number of members for whose server so many descriptors are enough.
+func fitting(limit uint64) int { return max((int(limit)-serverSpare-2)*(lateShare-1)/lateShare, 0) }
+
+func serverDescriptors(conns int) uint64 { return uint64(connsMax(conns)) + serverSpare }
 
 // descriptors is how many open files a process may have, after raising the limit as far as this process may.
 func descriptors(want uint64) (uint64, error) {

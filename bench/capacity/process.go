@@ -44,7 +44,7 @@ func startServer(ctx context.Context, opt *Options, dir string) (*server, error)
 		"--store", "sqlite:"+filepath.Join(dir, "lectern.db"))
 	s.cmd.Env = os.Environ()
 	if os.Getenv("LECTERN_CONNS_MAX") == "" { // by itself the server keeps an eighth of its descriptors free
-		s.cmd.Env = append(s.cmd.Env, "LECTERN_CONNS_MAX="+strconv.Itoa(opt.Conns+serverSpare/2))
+		s.cmd.Env = append(s.cmd.Env, "LECTERN_CONNS_MAX="+strconv.Itoa(connsMax(opt.Conns)))
 	}
 	s.cmd.Stderr = log
 	out, err := s.cmd.StdoutPipe()

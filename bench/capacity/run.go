@@ -93,7 +93,7 @@ func Run(ctx context.Context, opt Options) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	limit, err := descriptors(uint64(opt.Conns) + serverSpare)
+	limit, err := descriptors(serverDescriptors(opt.Conns))
 	if err != nil {
 		return nil, err
 	}

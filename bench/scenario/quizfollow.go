@@ -14,6 +14,9 @@ const gatherEvery = time.Second
 // gather waits until the members of all generators are in the room; the host, who is in it too, counts as one more.
 func (s *quizScript) gather(ctx context.Context, r *run) error {
 	r.sampler.phase("gather")
+	if err := r.complete(); err != nil {
+		return err
+	}
 	deadline := time.Now().Add(s.opt.ConnectTimeout)
 	for {
 		reply, err := s.host.call(ctx, "room:presence", s.room, "")
@@ -34,12 +37,23 @@ func (s *quizScript) gather(ctx context.Context, r *run) error {
 	}
 }
 
+// complete fails when not all members of this generator are there: the others' would be waited for in vain.
+func (r *run) complete() error {
+	if ready := r.nReady.Load() - r.nGone.Load(); ready < int64(r.opt.Conns) {
+		return fmt.Errorf("bench: %d of %d members are in the room: %s", max(ready, 0), r.opt.Conns, r.errorSummary())
+	}
+	return nil
+}
+
 // follow is the part of a generator that plays in another's quiz: its members join, answer what is asked, and leave
 // when they have seen the podium.
 func (s *quizScript) follow(ctx context.Context, r *run) error {
 	s.room = s.opt.Quiz.Room
 	r.rooms[0] = s.room
 	if err := r.connectAll(ctx); err != nil {
+		return err
+	}
+	if err := r.complete(); err != nil {
 		return err
 	}
 	s.members, s.asked = r.nReady.Load(), s.opt.Quiz.Questions

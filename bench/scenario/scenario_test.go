@@ -226,6 +226,20 @@ func TestAFollowerFindsItsOwnLosses(t *testing.T) {
 	}
 }
 
+func TestNobodyWaitsForMembersThatCantCome(t *testing.T) {
+	s := startFake(t)
+	s.limit = 4 // the host itself and three members
+	opt := quizOptionsFor(4)
+	opt.Target, opt.Quiz.Of, opt.ConnectTimeout = s.target(), 9, time.Minute
+	if _, err := Run(t.Context(), opt); err == nil || !strings.Contains(err.Error(), "handshake_503:1") {
+		t.Error(err)
+	}
+	opt.Quiz.Room, opt.Quiz.First = "q", 4
+	if _, err := Run(t.Context(), opt); err == nil || !strings.Contains(err.Error(), "handshake_503:4") {
+		t.Error(err)
+	}
+}
+
 func TestTheHostDoesNotWaitForEver(t *testing.T) {
 	opt := quizOptionsFor(4)
 	opt.Target, opt.Quiz.Of, opt.ConnectTimeout = startFake(t).target(), 9, 1500*time.Millisecond
