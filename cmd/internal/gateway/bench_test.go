@@ -25,20 +25,31 @@ type hall struct {
 	posts *mute
 }
 
-// mute takes commands and keeps the last.
-type mute struct{ last rooms.Command }
+// mute takes commands, counts them and keeps the last.
+type mute struct {
+	last   rooms.Command
+	posted int
+}
 
-func (*mute) Shards() int                                 { return 1 }
-func (*mute) ShardOf(string) int                          { return 0 }
-func (p *mute) PostAlways(_ int, cmds []rooms.Command)    { p.last = cmds[len(cmds)-1] }
+func (*mute) Shards() int        { return 1 }
+func (*mute) ShardOf(string) int { return 0 }
+func (p *mute) PostAlways(_ int, cmds []rooms.Command) {
+	p.last = cmds[len(cmds)-1]
+	p.posted += len(cmds)
+}
 func (p *mute) Post(shard int, cmds []rooms.Command) bool { p.PostAlways(shard, cmds); return true }
 
 func newHall(t testing.TB) *hall {
 	t.Helper()
+	return newHallOf(t, netpoll.Config{Loops: 1, ConnsMax: 1 << 14}, time.Hour)
+}
+
+func newHallOf(t testing.TB, cfg netpoll.Config, pingEvery time.Duration) *hall {
+	t.Helper()
 	h := &hall{posts: &mute{}}
 	unlimited := quota.Limit{Count: 1 << 20, Per: time.Second, Burst: 1 << 20}
 	h.Gateway = New(Config{
-		Dev: true, AuthTimeout: time.Minute, PingEvery: time.Hour,
+		Dev: true, AuthTimeout: time.Minute, PingEvery: pingEvery,
 		MessageTimeout: time.Hour, MessagesPer: unlimited, ChatPer: unlimited,
 		RoomsPerConn: 10, HandOffQueueMax: 1, DeflateBytesMin: 512,
 	}, Options{
@@ -48,7 +59,7 @@ func newHall(t testing.TB) *hall {
 	})
 	h.SetPosts(h.posts)
 	var err error
-	h.net, err = simnet.New(netpoll.Config{Loops: 1, ConnsMax: 1 << 14}, h.Gateway, simnet.Options{Seed: 1})
+	h.net, err = simnet.New(cfg, h.Gateway, simnet.Options{Seed: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

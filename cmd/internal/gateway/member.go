@@ -215,6 +215,13 @@ func (m *member) tokenDue() {
 	}
 }
 
+// firstHeartbeat is when a new connection is looked at first: at a random time within the interval. Those that came in
+// one burst would otherwise be asked in one burst too, for as long as they stay.
+func (m *member) firstHeartbeat() time.Duration {
+	ls := state(m.conn.Loop())
+	return time.Duration(ls.rand.IntN(int(ls.gateway.cfg.PingEvery.Milliseconds())+1)) * time.Millisecond
+}
+
 // heardOrAsked sends a ping to a peer that has been silent since the last call; one that did not answer that is closed,
 // and the result is false.
 func (m *member) heardOrAsked() bool {

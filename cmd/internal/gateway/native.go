@@ -21,7 +21,7 @@ func (lecternV1) variant(zipped bool) variant {
 }
 
 func (lecternV1) opened(m *member) {
-	m.conn.SetTimer(netpoll.TimerHeartbeat, m.gateway().cfg.PingEvery)
+	m.conn.SetTimer(netpoll.TimerHeartbeat, m.firstHeartbeat())
 	m.awaitToken()
 }
 
