@@ -197,9 +197,16 @@ const patience = 90 * time.Second
 
 func serveProgram(t *testing.T, args ...string) *served {
 	t.Helper()
+	return serveProgramWith(t, nil, args...)
+}
+
+// serveProgramWith is serveProgram with more variables.
+func serveProgramWith(t *testing.T, environ []string, args ...string) *served {
+	t.Helper()
 	s := &served{logs: new(logBuffer), done: make(chan error, 1)}
 	s.cmd = command(append([]string{"serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"}, args...)...)
 	s.cmd.Env = append(s.cmd.Env, "LECTERN_DRAIN=0s", "LECTERN_QUIZ_LEAD=100ms")
+	s.cmd.Env = append(s.cmd.Env, environ...)
 	s.cmd.Stderr = s.logs
 	out, err := s.cmd.StdoutPipe()
 	if err != nil {

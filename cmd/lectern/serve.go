@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"os"
 	"os/signal"
@@ -95,26 +96,42 @@ const stopGrace = 15 * time.Second
 func serve(ctx context.Context, cfg *config.Config, out io.Writer) error {
 	ctx, stopSignals := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
 	defer stopSignals()
+	replace := make(chan os.Signal, 1)
+	signal.Notify(replace, syscall.SIGUSR2) // before anybody is told that the server is there: it would end the process
+	defer signal.Stop(replace)
 	log := app.NewLogger(cfg, os.Stderr)
 	a, err := app.Start(ctx, cfg, log)
 	if err != nil {
 		return err
 	}
 	greet(out, a, cfg)
-	var ended error
-	select {
-	case <-ctx.Done():
-		stopSignals() // a second signal ends at once
-		log.Info("stopping", "drain", cfg.Drain.String())
-	case ended = <-a.Done():
-	case ended = <-a.TakenOver():
-	}
+	tellSupervisor(log)
+	ended := untilEnd(ctx, a, replace, log)
+	stopSignals() // a second signal ends at once
+	log.Info("stopping", "drain", cfg.Drain.String())
 	stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cfg.Drain+stopGrace)
 	defer cancel()
 	if err := a.Stop(stopCtx); err != nil && ended == nil {
 		return err
 	}
 	return ended
+}
+
+// untilEnd waits for what ends a server: a signal, a fault, or another server that takes over. SIGUSR2 starts such a
+// one.
+func untilEnd(ctx context.Context, a *app.App, replace <-chan os.Signal, log *slog.Logger) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case err := <-a.Done():
+			return err
+		case err := <-a.TakenOver():
+			return err
+		case <-replace:
+			startSuccessor(log)
+		}
+	}
 }
 
 // greet says where everything is, in a form that people and scripts can read.

@@ -3,12 +3,15 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"net"
 	"net/http"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -136,6 +139,48 @@ func (s *served) ended(t *testing.T) {
 	case <-time.After(patience):
 		t.Fatalf("the server that was taken over from does not end\n%s", s.logs)
 	}
+}
+
+// SIGUSR2 replaces a server by a new process of the same program, which tells the supervisor that it is the main one.
+func TestSignalReplacesTheServer(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	notify := filepath.Join(dir, "notify")
+	supervisor, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: notify, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = supervisor.Close() }()
+	_ = supervisor.SetDeadline(time.Now().Add(20 * time.Second))
+	var s *served
+	said := func() string {
+		buf := make([]byte, 256)
+		n, err := supervisor.Read(buf)
+		if err != nil {
+			t.Fatalf("%v\n%s", err, s.logs)
+		}
+		return string(buf[:n])
+	}
+	s = serveProgramWith(t, []string{"NOTIFY_SOCKET=" + notify}, "--store", "sqlite:"+filepath.Join(dir, "x.db"))
+	first := said()
+	if want := fmt.Sprintf("READY=1\nMAINPID=%d\n", s.cmd.Process.Pid); first != want {
+		t.Errorf("the supervisor hears %q, want %q", first, want)
+	}
+	if err := s.cmd.Process.Signal(syscall.SIGUSR2); err != nil {
+		t.Fatal(err)
+	}
+	var pid int
+	if _, err := fmt.Sscanf(said(), "READY=1\nMAINPID=%d\n", &pid); err != nil || pid == s.cmd.Process.Pid || pid < 2 {
+		t.Fatalf("process %d, %v", pid, err)
+	}
+	t.Cleanup(func() { _ = syscall.Kill(pid, syscall.SIGKILL) })
+	if status, _ := call(t, "GET", s.base+"/api/v1/config", "", nil); status != http.StatusOK {
+		t.Errorf("the successor answers %d", status)
+	}
+	if err := syscall.Kill(pid, syscall.SIGTERM); err != nil {
+		t.Error(err)
+	}
+	s.ended(t) // with the pipe of its output, which the successor has too
 }
 
 // A takeover that can't be is refused with a reason and changes nothing; without a server there is nothing to take.

@@ -275,9 +275,9 @@ func (a *App) newGateway() *gateway.Gateway {
 }
 
 // openPort listens; connections wait until the gateway is there. share allows that another server has the port too.
-func (a *App) openPort(share bool) error {
+func (a *App) openPort(listen string, share bool) error {
 	server, err := netpoll.New(netpoll.Config{
-		Addr: a.cfg.Listen, Loops: a.cfg.Loops, ConnsMax: a.cfg.Conns.Max, HandshakeTimeout: a.cfg.Conns.HandshakeTimeout,
+		Addr: listen, Loops: a.cfg.Loops, ConnsMax: a.cfg.Conns.Max, HandshakeTimeout: a.cfg.Conns.HandshakeTimeout,
 		OutboxHighBytes: a.cfg.Conns.OutboxHighBytes, OutboxHardBytes: a.cfg.Conns.OutboxHardBytes, RawSend: a.cfg.RawSend,
 		IO: netpoll.IO(a.cfg.IO), AcceptRate: a.cfg.Conns.AcceptRate, Admit: a.perAddress.atAccept(),
 		SlowConsumerFrame: func() []byte {
@@ -317,7 +317,7 @@ func (a *App) startNet(ctx context.Context) error {
 		ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
 	}
 	if a.net == nil {
-		if err := a.openPort(false); err != nil {
+		if err := a.openPort(a.cfg.Listen, false); err != nil {
 			return err
 		}
 	}

@@ -47,10 +47,11 @@ func (a *App) takeOver(ctx context.Context) (ended int64, err error) {
 		return 0, err
 	}
 	a.predecessor = peer // closed by stop, or by tookOver
-	if err := a.askToTakeOver(peer); err != nil {
+	listen, err := a.askToTakeOver(peer)
+	if err != nil {
 		return 0, err
 	}
-	if err := a.openPort(true); err != nil {
+	if err := a.openPort(listen, true); err != nil {
 		return 0, err
 	}
 	if err := peer.Tell(handover.Message{Step: handover.Listening}); err != nil {
@@ -70,29 +71,32 @@ func (a *App) takeOver(ctx context.Context) (ended int64, err error) {
 	return m.Ended, nil
 }
 
-func (a *App) askToTakeOver(peer *handover.Peer) error {
+// askToTakeOver returns the address to listen on.
+func (a *App) askToTakeOver(peer *handover.Peer) (listen string, err error) {
 	if err := peer.Tell(handover.Message{Step: handover.Hello, PID: os.Getpid()}); err != nil {
-		return fmt.Errorf("app: can't talk to the server that runs: %w", err)
+		return "", fmt.Errorf("app: can't talk to the server that runs: %w", err)
 	}
 	m, err := peer.Receive(time.Now().Add(helloMax), nil)
 	switch {
 	case err != nil:
-		return fmt.Errorf("app: the server that runs does not answer: %w", err)
+		return "", fmt.Errorf("app: the server that runs does not answer: %w", err)
 	case m.Step == handover.Refused:
-		return fmt.Errorf("app: the server that runs (process %d) can't be taken over from: %s", m.PID, m.Why)
+		return "", fmt.Errorf("app: the server that runs (process %d) can't be taken over from: %s", m.PID, m.Why)
 	case m.Step != handover.Ready:
-		return fmt.Errorf("app: the server that runs answers %q, which this version does not know", m.Step)
-	case !samePort(m.Addr, a.cfg.Listen):
-		return fmt.Errorf("app: the server that runs listens on %s, not on %s: a takeover keeps the port", m.Addr,
-			a.cfg.Listen)
+		return "", fmt.Errorf("app: the server that runs answers %q, which this version does not know", m.Step)
 	}
-	return nil
-}
-
-func samePort(a, b string) bool {
-	_, one, err1 := net.SplitHostPort(a)
-	_, two, err2 := net.SplitHostPort(b)
-	return err1 == nil && err2 == nil && one == two
+	_, port, err := net.SplitHostPort(m.Addr)
+	if err != nil {
+		return "", fmt.Errorf("app: the server that runs does not say where it listens: %w", err)
+	}
+	switch _, wanted, _ := net.SplitHostPort(a.cfg.Listen); wanted {
+	case port:
+		return a.cfg.Listen, nil
+	case "0": // any
+		return m.Addr, nil
+	}
+	return "", fmt.Errorf("app: the server that runs listens on %s, not on %s: a takeover keeps the port", m.Addr,
+		a.cfg.Listen)
 }
 
 // adopt takes in a connection that the predecessor has accepted, or a socket that it listens on.
