@@ -4,12 +4,14 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"lectern/cmd/internal/engineio"
 	"lectern/protocol/wire"
 )
 
 // counters are read by the admin port. All of it is atomic or locked.
 type counters struct {
 	upgrades, handedOff, handOffFull, deliveries, groups, lostDeliveries atomic.Int64
+	recovered, notRecovered                                              atomic.Int64
 	members                                                              variantCounts // connections now
 	turnedAway                                                           atomic.Int64  // upgrades sent away with advice
 	limits                                                               [limitCount]atomic.Int64
@@ -65,6 +67,8 @@ type Stats struct {
 	Upgrades, HandedOff, HandOffFull   int64
 	Deliveries, Groups, LostDeliveries int64
 	DeflateConns                       int64
+	Recovered, NotRecovered            int64             // Socket.IO clients that asked for their state again
+	Engine                             engineio.Stats    // of Engine.IO sessions
 	Members                            map[string]int64  // connections now, by the name of what they are sent
 	ReceiptsSigned, ReceiptsUnsigned   int64             // signatures made, and those that failed
 	TurnedAway                         int64             // upgrades answered with 503 or 4102: too many at once
@@ -99,6 +103,7 @@ func (g *Gateway) Stats() Stats {
 	for l := range c.limits {
 		s.Limits[limit(l).String()] = c.limits[l].Load()
 	}
+	s.Recovered, s.NotRecovered, s.Engine = c.recovered.Load(), c.notRecovered.Load(), g.engine.Stats()
 	for op := range c.ops {
 		if n := c.ops[op].Load(); n > 0 {
 			s.Received[wire.Op(op)] = n

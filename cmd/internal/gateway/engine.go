@@ -45,9 +45,6 @@ func (c *Config) messageBytesMax() int {
 // Engine serves HTTP long-polling for Socket.IO clients.
 func (g *Gateway) Engine() http.Handler { return g.engine }
 
-// EngineStats are the counters of the Engine.IO sessions. Any goroutine.
-func (g *Gateway) EngineStats() engineio.Stats { return g.engine.Stats() }
-
 // judgeEngine judges a WebSocket that wants to be an Engine.IO session, or to take one over. The latter is no newcomer.
 func judgeEngine(m *member, req *http1.Request) session.Verdict {
 	g := m.gateway()

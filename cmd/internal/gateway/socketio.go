@@ -152,6 +152,9 @@ func (d *socketIO) connect(p *sio.Packet) {
 	if known && auth.Offset != nil && old.user == d.m.user && d.recover(old.sid, *auth.Offset) {
 		return
 	}
+	if auth.PID != "" {
+		d.m.gateway().counters.notRecovered.Add(1)
+	}
 	d.becomeConnected("")
 }
 

@@ -263,7 +263,7 @@ func TestSocketIOGoodbyes(t *testing.T) {
 		p.say(`42["room:join","r"]`)
 		h.deliver("r", "e", effect.Output{Kind: effect.Close, CloseCode: code})
 		p.expect(want...)
-		if s := h.EngineStats(); s.Sessions["websocket"] != 0 || s.Ended["forced close"]+s.Ended["forced server close"] != 1 {
+		if s := h.Stats().Engine; s.Sessions["websocket"] != 0 || s.Ended["forced server close"] != 1 {
 			t.Errorf("%+v", s)
 		}
 	}

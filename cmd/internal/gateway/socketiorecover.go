@@ -159,6 +159,7 @@ func (d *socketIO) recover(sid, offset string) bool {
 		return false
 	}
 	if len(places) == 0 {
+		m.gateway().counters.recovered.Add(1)
 		d.becomeConnected(sid)
 		return true
 	}
@@ -187,6 +188,7 @@ func (d *socketIO) recovered(ok bool) {
 		return
 	}
 	if !r.failed {
+		d.m.gateway().counters.recovered.Add(1)
 		d.recovery = nil
 		d.announced = d.roomsNow()
 		d.becomeConnected(r.sid)
@@ -195,6 +197,7 @@ func (d *socketIO) recovered(ok bool) {
 		}
 		return
 	}
+	d.m.gateway().counters.notRecovered.Add(1)
 	// The client begins anew, so it must not hear of rooms that it has not joined.
 	d.phase = sioLeaving
 	r.held, r.left = nil, 1

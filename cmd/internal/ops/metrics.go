@@ -5,6 +5,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"lectern/cmd/internal/gateway"
 	"lectern/netpoll"
 	"lectern/persist"
 	"lectern/protocol/wire"
@@ -20,13 +21,24 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 }
 
 var (
-	connsOpen     = desc("connections_open", "Connections open now.")
-	connsDetached = desc("connections_http", "Connections handed to net/http and not closed yet.")
-	connsBlocked  = desc("connections_blocked", "Connections whose peer does not take what it was sent.")
-	connsWaiting  = desc("connections_blocked_bytes", "Bytes that wait for those.")
-	connsSpeak    = desc("connections_by_dialect", "Upgraded connections by what they are sent.", "dialect")
-	queueAgain    = desc("queue_redelivered_total", "Messages of users' STOMP queues given to a later connection.")
-	queueDropped  = desc("queue_dropped_total", "Messages of users' STOMP queues given up: refused, old, too many.")
+	connsOpen      = desc("connections_open", "Connections open now.")
+	connsDetached  = desc("connections_http", "Connections handed to net/http and not closed yet.")
+	connsBlocked   = desc("connections_blocked", "Connections whose peer does not take what it was sent.")
+	connsWaiting   = desc("connections_blocked_bytes", "Bytes that wait for those.")
+	connsSpeak     = desc("connections_by_dialect", "Upgraded connections by what they are sent.", "dialect")
+	queueAgain     = desc("queue_redelivered_total", "Messages of users' STOMP queues given to a later connection.")
+	queueDropped   = desc("queue_dropped_total", "Messages of users' STOMP queues given up: refused, old, too many.")
+	engineSessions = desc("engineio_sessions", "Engine.IO sessions, by transport.", "transport")
+	engineOpened   = desc("engineio_opened_total", "Engine.IO sessions opened, by transport.", "transport")
+	engineUpgrades = desc("engineio_upgrades_total", "Sessions that became a WebSocket, or tried to.", "outcome")
+	engineRefused  = desc("engineio_refused_total", "Requests refused, by why.", "why")
+	engineEnded    = desc("engineio_ended_total", "Engine.IO sessions that ended, by reason.", "reason")
+	engineRequests = desc("engineio_requests_total", "Requests of long-polling sessions.", "method")
+	engineOverlaps = desc("engineio_overlaps_total", "Sessions ended because of two GETs or POSTs at the same time.")
+	engineFull     = desc("engineio_unavailable_total", "Requests answered 503: too many sessions, or shutting down.")
+	socketBack     = desc("socketio_returns_total", "Socket.IO clients that asked for their state, and got it or not.",
+		"outcome")
+
 	connsDeflate  = desc("connections_deflate", "Connections that negotiated permessage-deflate.")
 	connsAccepted = desc("connections_accepted_total", "Connections accepted.")
 	connsRefused  = desc("connections_refused_total", "Connections closed at once: cap, drain or limit.")
@@ -183,6 +195,7 @@ func (c *collector) collectGateway(out chan<- prometheus.Metric) {
 	}
 	count(out, upgrades, float64(s.Upgrades))
 	count(out, turnedAway, float64(s.TurnedAway))
+	c.collectEngine(out, &s)
 	count(out, clientsOver, float64(s.ClientsRefused))
 	count(out, badProxyHeads, float64(s.BadProxyHeaders))
 	count(out, handOffs, float64(s.HandedOff))
@@ -212,6 +225,29 @@ func (c *collector) collectGateway(out chan<- prometheus.Metric) {
 	for code, n := range s.PeerCloses {
 		count(out, peerCodes, float64(n), strconv.Itoa(int(code)))
 	}
+}
+
+func (c *collector) collectEngine(out chan<- prometheus.Metric, s *gateway.Stats) {
+	for transport, n := range s.Engine.Sessions {
+		gauge(out, engineSessions, float64(n), transport)
+	}
+	for transport, n := range s.Engine.Opened {
+		count(out, engineOpened, float64(n), transport)
+	}
+	count(out, engineUpgrades, float64(s.Engine.Upgrades), "done")
+	count(out, engineUpgrades, float64(s.Engine.UpgradesFailed), "failed")
+	for why, n := range s.Engine.Refused {
+		count(out, engineRefused, float64(n), why)
+	}
+	for reason, n := range s.Engine.Ended {
+		count(out, engineEnded, float64(n), reason)
+	}
+	count(out, engineRequests, float64(s.Engine.Polls), "get")
+	count(out, engineRequests, float64(s.Engine.Posts), "post")
+	count(out, engineOverlaps, float64(s.Engine.Overlaps))
+	count(out, engineFull, float64(s.Engine.Unavailable))
+	count(out, socketBack, float64(s.Recovered), "recovered")
+	count(out, socketBack, float64(s.NotRecovered), "anew")
 }
 
 func (c *collector) collectRooms(out chan<- prometheus.Metric) {

@@ -28,6 +28,11 @@ func fakes() Options {
 		Closes:     map[wire.CloseCode]int64{wire.CloseSlowConsumer: 1},
 		PeerCloses: map[uint16]int64{1000: 1},
 	}
+	gw.Limits = map[string]int64{"message": 1}
+	gw.Engine.Sessions = map[string]int64{"polling": 2, "websocket": 5}
+	gw.Engine.Opened = map[string]int64{"polling": 7}
+	gw.Engine.Refused = map[string]int64{"unknown_sid": 1}
+	gw.Engine.Ended = map[string]int64{"ping timeout": 1}
 	latency := gateway.Latency{}
 	latency.Commands.Counts[3] = 98
 	latency.Commands.Counts[len(gateway.LatencyBuckets)] = 2
