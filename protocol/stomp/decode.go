@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"lectern/protocol/wire"
@@ -65,6 +66,12 @@ func (d *Decoder) Feed(in []byte, each func(*Frame) *Error) *Error {
 			return fail
 		}
 		data = data[size:]
+	}
+	if !d.inside && d.frame.Headers != nil {
+		clear(d.frame.Headers)
+		free := d.frame.Headers[:0]
+		heads.Put(&free)
+		d.frame = Frame{}
 	}
 	switch {
 	case len(data) == 0:
@@ -159,6 +166,9 @@ func (d *Decoder) head(data []byte) (found bool, fail *Error) {
 	return false, nil
 }
 
+// heads are lists for the headers of a frame: a Decoder holds none between frames.
+var heads = sync.Pool{New: func() any { return new(make([]Header, 0, 16)) }}
+
 // parseHead reads command and headers. All strings share one copy of the head.
 func (d *Decoder) parseHead(head []byte) *Error {
 	if !utf8.Valid(head) {
@@ -168,6 +178,9 @@ func (d *Decoder) parseHead(head []byte) *Error {
 	}
 	line, rest := cutLine(string(head))
 	f := &d.frame
+	if f.Headers == nil {
+		f.Headers = *heads.Get().(*[]Header)
+	}
 	f.Command, f.Headers, f.Body = commandByName[line], f.Headers[:0], nil
 	if f.Command == None {
 		return breach("a frame begins with a command that STOMP does not have: commands are upper case, one to a line")

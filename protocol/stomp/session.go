@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"lectern/protocol/wire"
@@ -69,8 +70,6 @@ type Session struct {
 	transactions []*transaction
 	heldFrames   int
 	heldBytes    int
-
-	out []byte
 }
 
 // NewSession is a Session that awaits CONNECT. beat is how often the server sends heart-beats and wants to hear the
@@ -193,7 +192,7 @@ func (s *Session) connect(f *Frame, sink Sink) *Error {
 	wanted := s.send
 	s.send, s.expect = agree(s.send, in), agree(s.expect, out)
 	s.state = Open
-	dst := AppendCommand(s.out[:0], Connected)
+	dst := AppendCommand(scratch(), Connected)
 	dst = AppendHeader(dst, 0, "version", version.String())
 	beat := strconv.FormatInt(wanted.Milliseconds(), 10)
 	dst = AppendHeader(dst, 0, "heart-beat", beat+","+beat)
@@ -206,13 +205,18 @@ func (s *Session) connect(f *Frame, sink Sink) *Error {
 
 func (s *Session) emit(frame []byte, sink Sink) {
 	sink.Frame(frame)
-	if s.out = frame[:0]; cap(frame) > scratchMax {
-		s.out = nil
+	if cap(frame) <= scratchBytesMax {
+		frame = frame[:0]
+		scratches.Put(&frame)
 	}
 }
 
-// scratchMax is the largest scratch buffer, in bytes, that an idle session keeps.
-const scratchMax = 512
+// scratches are buffers for frames on their way out: an idle session holds none.
+var scratches = sync.Pool{New: func() any { return new(make([]byte, 0, 512)) }}
+
+const scratchBytesMax = 64 << 10
+
+func scratch() []byte { return *scratches.Get().(*[]byte) }
 
 // negotiate finds the best version that both sides speak. Without the header it is 1.0.
 func negotiate(f *Frame) (Version, *Error) {
@@ -265,7 +269,7 @@ func (s *Session) receipt(id string, sink Sink) {
 	if id == "" {
 		return
 	}
-	dst := AppendCommand(s.out[:0], Receipt)
+	dst := AppendCommand(scratch(), Receipt)
 	dst = AppendHeader(dst, s.version, "receipt-id", id)
 	s.emit(AppendBody(dst, Receipt, nil), sink)
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 )
 
 // desk is a Sink that writes down what it is asked and what is sent.
@@ -269,6 +270,23 @@ func TestEveryFrameIsAdmitted(t *testing.T) {
 	}
 	if fail := d.say("COMMIT|transaction:t||"); fail == nil || fail.Message != "slow down" {
 		t.Error(fail)
+	}
+}
+
+// An idle session holds no buffers: neither for what came nor for what went out.
+func TestAnIdleSessionHoldsNoBuffers(t *testing.T) {
+	d := opened(t, DefaultLimits, "1.2")
+	fail := d.say("SUBSCRIBE|id:1|destination:/topic/room.r|receipt:1||", "SEND|destination:/app/x||body")
+	if fail != nil {
+		t.Fatal(fail)
+	}
+	if dec := &d.session.decoder; dec.buf != nil || dec.frame.Headers != nil || dec.frame.Body != nil {
+		t.Errorf("it holds %d bytes, %d headers", cap(dec.buf), cap(dec.frame.Headers))
+	}
+	if size := unsafe.Sizeof(Session{}); size > 320 {
+		t.Errorf("a session takes %d bytes", size)
+	} else {
+		t.Logf("a session takes %d bytes, a subscription %d", size, unsafe.Sizeof(Subscription{}))
 	}
 }
 

@@ -146,7 +146,7 @@ func (s *Session) hand(sub *Subscription, d *Delivery, sink Sink) {
 }
 
 func (s *Session) say(sub *Subscription, d *Delivery, ack uint64, sink Sink) {
-	dst := AppendCommand(s.out[:0], Message)
+	dst := AppendCommand(scratch(), Message)
 	dst = AppendIdentity(dst, s.version, sub, d.ID)
 	if ack != 0 && s.version == V12 {
 		dst = AppendHeaderInt(dst, "ack", int64(ack))

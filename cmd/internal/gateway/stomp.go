@@ -18,13 +18,14 @@ import (
 type stompTalk struct {
 	session  *stomp.Session
 	m        *member
-	requests map[uint64]stompRequest // under way, by the id that the reply brings back
+	requests []stompRequest // under way, in the order of their ids
 	next     uint64
 	said     bool // an ERROR, or that there is none to be said
 }
 
 // stompRequest is what must be known when the answer comes.
 type stompRequest struct {
+	id          uint64
 	pending     *stomp.Pending
 	sub         *stomp.Subscription // of a join that a SUBSCRIBE asked for
 	op          wire.Op

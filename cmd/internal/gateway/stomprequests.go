@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"slices"
 
 	"lectern/protocol/native"
@@ -32,21 +33,26 @@ func (t *stompTalk) Send(f *stomp.Frame, p *stomp.Pending) {
 }
 
 func (t *stompTalk) perform(r stompRequest, room string, data []byte, err *wire.Error) {
-	if t.requests == nil {
-		t.requests = make(map[uint64]stompRequest)
-	}
 	if err == nil && len(t.requests) >= stompRequestsMax {
 		err = wire.NewError(wire.CodeRateLimited, "too many requests await their answers")
 	}
 	t.next++
-	t.requests[t.next] = r
-	t.m.perform(&native.Request{ID: t.next, Op: r.op, Room: room, Data: data}, err)
+	r.id = t.next
+	t.requests = append(t.requests, r)
+	t.m.perform(&native.Request{ID: r.id, Op: r.op, Room: room, Data: data}, err)
 }
 
+// answered takes a request out of the list. An idle connection holds no list.
 func (t *stompTalk) answered(id uint64) (r stompRequest, ok bool) {
-	r, ok = t.requests[id]
-	delete(t.requests, id)
-	return r, ok
+	at, ok := slices.BinarySearchFunc(t.requests, id, func(r stompRequest, id uint64) int { return cmp.Compare(r.id, id) })
+	if !ok {
+		return r, false
+	}
+	r = t.requests[at]
+	if t.requests = slices.Delete(t.requests, at, at+1); len(t.requests) == 0 {
+		t.requests = nil
+	}
+	return r, true
 }
 
 func (t *stompTalk) reply(m *member, id uint64, data any) {
