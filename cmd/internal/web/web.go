@@ -29,6 +29,7 @@ var pages = map[string]string{
 	"/host":    "pages/host.html",
 	"/screen":  "pages/screen.html",
 	"/receipt": "pages/receipt.html",
+	"/console": "pages/console.html",
 }
 
 const (
@@ -62,9 +63,9 @@ type site struct {
 	hash   string
 }
 
-// Handler serves the pages at /, /join, /play, /host, /screen and /receipt, what they load under /assets/, and the
-// descriptions of the messages under /schemas/ and at /asyncapi.json. Other addresses are answered with 404, other
-// methods than GET and HEAD with 405. It may be used by any number of goroutines.
+// Handler serves the pages at /, /join, /play, /host, /screen, /receipt and /console, what they load under /assets/,
+// and the descriptions of the messages under /schemas/ and at /asyncapi.json. Other addresses are answered with 404,
+// other methods than GET and HEAD with 405. It may be used by any number of goroutines.
 func Handler(opts Options) http.Handler {
 	s, err := build(opts)
 	if err != nil {
