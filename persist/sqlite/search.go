@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -15,7 +16,7 @@ import (
 
 // searchSchema is made anew when its version is another: the index is derived and is built again from the records.
 const (
-	searchVersion = 1
+	searchVersion = 2
 	searchSchema  = `
 CREATE TABLE texts (
     id     INTEGER PRIMARY KEY,
@@ -31,10 +32,12 @@ CREATE TABLE texts (
     UNIQUE (room, doc)
 ) STRICT;
 CREATE TABLE places (room TEXT PRIMARY KEY, up_to INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+-- place is the room as one word, so that a common word costs what its own room has of it.
 CREATE VIRTUAL TABLE words USING fts5 (
-    folded, content = '', contentless_delete = 1, tokenize = "unicode61 remove_diacritics 0 categories 'L* N* M* Co'"
+    folded, place, content = '', contentless_delete = 1,
+    tokenize = "unicode61 remove_diacritics 0 categories 'L* N* M* Co'"
 );
-PRAGMA user_version = 1;`
+PRAGMA user_version = 2;`
 )
 
 // Search is a search.Index on SQLite's FTS5, in a file of its own beside the database, so that it shares no lock and no
@@ -153,7 +156,8 @@ func applyText(ctx context.Context, tx *sql.Tx, room string, c *rooms.TextChange
 		_, err = tx.ExecContext(ctx, "DELETE FROM words WHERE rowid = ?", id)
 	}
 	if err == nil {
-		_, err = tx.ExecContext(ctx, "INSERT INTO words (rowid, folded) VALUES (?, ?)", id, search.Folded(c.Doc.Text))
+		_, err = tx.ExecContext(ctx, "INSERT INTO words (rowid, folded, place) VALUES (?, ?, ?)",
+			id, search.Folded(c.Doc.Text), placeWord(room))
 	}
 	return err
 }
@@ -168,10 +172,24 @@ func (s *Search) UpTo(ctx context.Context, room string) (uint64, error) {
 	return uint64(upTo), s.fault("read", err)
 }
 
+// placeWord is a room's id as one word of letters and digits.
+func placeWord(room string) string { return "x" + hex.EncodeToString([]byte(room)) }
+
 // match is the query in the words of FTS5. Words hold letters and digits only, so the quotation marks can't be broken
 // out of; it travels as a value all the same.
-func match(terms []search.Term) string {
+func match(terms []search.Term, in []string) string {
 	var b strings.Builder
+	if len(in) <= matchRoomsMax {
+		b.WriteString("place : (")
+		for i, room := range in {
+			if i > 0 {
+				b.WriteString(" OR ")
+			}
+			b.WriteString(placeWord(room))
+		}
+		b.WriteString(") AND ")
+	}
+	b.WriteString("folded : (")
 	for i, t := range terms {
 		if i > 0 {
 			b.WriteString(" AND ")
@@ -181,11 +199,18 @@ func match(terms []search.Term) string {
 			b.WriteString(" *")
 		}
 	}
+	b.WriteByte(')')
 	return b.String()
 }
 
+// matchRoomsMax is how many rooms a query of FTS5 may name; of more, none is named.
+const matchRoomsMax = 1000
+
 // Search implements search.Index.
 func (s *Search) Search(ctx context.Context, q search.Query) ([]search.Hit, error) {
+	if len(q.Rooms) == 0 {
+		return []search.Hit{}, nil
+	}
 	in, err := json.Marshal(q.Rooms)
 	if err != nil {
 		return nil, s.fault("search", err)
@@ -199,7 +224,7 @@ func (s *Search) Search(ctx context.Context, q search.Query) ([]search.Hit, erro
 		"AND t.room IN (SELECT value FROM json_each(?)) "+
 		"AND (? = 0 OR t.kind IN (SELECT value FROM json_each(?))) "+
 		"AND (t.asked OR NOT ?) ORDER BY t.at DESC, t.room, t.doc LIMIT ?",
-		match(q.Terms), string(in), len(q.Kinds), string(kinds), q.AskedOnly, q.Limit)
+		match(q.Terms, q.Rooms), string(in), len(q.Kinds), string(kinds), q.AskedOnly, q.Limit)
 	if err != nil {
 		return nil, s.fault("search", err)
 	}

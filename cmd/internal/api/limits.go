@@ -22,11 +22,11 @@ type SharedLimit interface {
 type limits struct {
 	joins, wrong, receipts limit
 
-	searches limit // by user
+	searches, regrades limit // by user
 }
 
-// limit is one limit by address (searches: by user): the shared one where there is one and it answers, else this
-// server's own.
+// limit is one limit by address (searches, regrades: by user): the shared one where there is one and it answers, else
+// this server's own.
 type limit struct {
 	what   string
 	shared SharedLimit // nil: none
@@ -40,6 +40,7 @@ func newLimits(o *Options) *limits {
 	l.joins.init(o, "joins", "people are joining from your network", o.JoinsPerMinute)
 	l.wrong.init(o, "wrong", "wrong PINs from your network", o.WrongPerMinute)
 	l.searches.init(o, "searches", "searches", searchesPerMinute)
+	l.regrades.init(o, "regrades", "corrections", regradesPerMinute)
 	l.receipts.init(o, "receipts", "receipts to check from your network", receiptsPerMinute)
 	return l
 }

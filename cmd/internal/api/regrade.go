@@ -8,6 +8,9 @@ import (
 	"lectern/rooms"
 )
 
+// regradesPerMinute is how often one user may regrade: each does all sums of a game again.
+const regradesPerMinute = 60
+
 type regradeRequest struct {
 	Bearer
 	Room    string `path:"room" maxLength:"64"`
@@ -19,6 +22,9 @@ func (a *API) regrade(ctx context.Context, in *regradeRequest) (*struct{}, error
 	c, err := a.claims(in.Bearer, wire.RoleHost)
 	if err != nil {
 		return nil, err
+	}
+	if refused := a.limits.regrades.take(ctx, c.Subject, a.Now()); refused != nil {
+		return nil, fail(refused)
 	}
 	data, refused := native.DecodeData(wire.OpQuizRegrade, in.RawBody)
 	if refused != nil {

@@ -23,6 +23,8 @@ const (
 	searchSpare = 50
 	// freshnessWait is how long a search waits for what was stored a moment ago to be indexed.
 	freshnessWait = 500 * time.Millisecond
+	// searchTimeout ends what an index does for one search.
+	searchTimeout = 3 * time.Second
 )
 
 type searchRequest struct {
@@ -77,14 +79,16 @@ func (a *API) search(ctx context.Context, in *searchRequest) (*searchReply, erro
 	if refused != nil {
 		return nil, fail(refused)
 	}
-	fresh, cancel := context.WithTimeout(ctx, freshnessWait)
+	fresh, stopWaiting := context.WithTimeout(ctx, freshnessWait)
 	_ = a.Search.Wait(fresh) // otherwise the newest are found a moment later
-	cancel()
+	stopWaiting()
 	q := search.Query{Terms: terms, Rooms: within, AskedOnly: c.Role < wire.RoleHost, Limit: in.Limit + searchSpare}
 	if in.Kind != "" {
 		q.Kinds = []string{in.Kind}
 	}
-	found, err := a.Search.Index().Search(ctx, q)
+	limited, cancel := context.WithTimeout(ctx, searchTimeout)
+	defer cancel()
+	found, err := a.Search.Index().Search(limited, q)
 	if err != nil {
 		return nil, a.storeFailed("searching", err)
 	}
