@@ -239,6 +239,8 @@ func (s *Shard) onSignal(now int64, sig any) {
 		s.onLoaded(now, sig)
 	case restore:
 		s.onRestore(sig)
+	case look:
+		s.onLook(sig)
 	}
 }
 

@@ -128,6 +128,8 @@ func untilEnd(ctx context.Context, a *app.App, replace <-chan os.Signal, log *sl
 			return err
 		case err := <-a.TakenOver():
 			return err
+		case <-a.DrainAsked():
+			return nil
 		case <-replace:
 			startSuccessor(log)
 		}

@@ -84,6 +84,7 @@ type App struct {
 	background  sync.WaitGroup
 	demo        *Demo
 	stopOnce    sync.Once
+	drainAsked  chan struct{}         // by the admin port
 	endHTTP     func(context.Context) // once
 	endRooms    func(context.Context) error
 	shared      *shared // nil without Redis
@@ -94,7 +95,7 @@ type App struct {
 func Start(ctx context.Context, cfg *config.Config, log *slog.Logger) (a *App, err error) {
 	a = &App{
 		cfg: cfg, log: log, clock: steadyMs(time.Now(), 0), stopWork: make(chan struct{}), handler: new(lateGateway),
-		takenOver: make(chan error, 1), restored: make(chan struct{}),
+		takenOver: make(chan error, 1), drainAsked: make(chan struct{}, 1), restored: make(chan struct{}),
 	}
 	a.endHTTP, a.endRooms = onlyOnce(a.stopHTTP), onlyOnceErr(a.stopRoomsAndStore)
 	defer func() {
@@ -408,7 +409,7 @@ func (a *App) startAdmin() error {
 		Addr: a.cfg.Admin, Logger: a.log, Net: a.net.Stats, Gateway: a.gateway.Stats, Rooms: a.router.Stats,
 		Journal: a.journal.Stats, PINs: a.pins.Len, Ready: a.Ready, Loops: a.net.Loops, Shards: a.router.ShardStats,
 		Latency: a.gateway.Latency, Spool: a.spoolStats(), Detail: a.detail, Search: searches,
-		Redis: a.redisView(),
+		Redis: a.redisView(), Inspect: a.inspection(),
 	})
 	return err
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"sync"
 	"time"
+
+	"lectern/cmd/internal/ops"
 )
 
 // Stop sends the members away over the configured time, lets the rooms finish, and writes out what was recorded. It
@@ -44,6 +46,22 @@ func (a *App) stop(ctx context.Context) error {
 	}
 	return errors.Join(errs...)
 }
+
+// inspection is what the admin port may look at and do.
+func (a *App) inspection() ops.Inspection {
+	return ops.Inspection{
+		Connections: a.gateway.Connections, CloseConnection: a.gateway.CloseConnection, Rooms: a.router.Look,
+		Drain: func() {
+			select {
+			case a.drainAsked <- struct{}{}:
+			default: // it has been asked for already
+			}
+		},
+	}
+}
+
+// DrainAsked yields when the admin port has been asked for an orderly stop.
+func (a *App) DrainAsked() <-chan struct{} { return a.drainAsked }
 
 // waitIn waits for a while, or until ctx ends.
 func waitIn(ctx context.Context) func(time.Duration) {

@@ -172,6 +172,7 @@ type loopState struct {
 
 	commands   commandClock
 	deliveries deliveryClock
+	closed     closedRing
 }
 
 // LoopStarted makes the loop's state. It runs on the loop before anything else, so the label of profiles that it sets
@@ -301,7 +302,7 @@ func (g *Gateway) Timer(c *netpoll.Conn, kind netpoll.TimerKind) {
 }
 
 // Closed takes the connection out of every list, and tells its rooms.
-func (g *Gateway) Closed(c *netpoll.Conn, _ netpoll.Reason) {
+func (g *Gateway) Closed(c *netpoll.Conn, reason netpoll.Reason) {
 	g.closeDoor(c)
 	m, ok := c.State.(*member)
 	if !ok {
@@ -309,6 +310,7 @@ func (g *Gateway) Closed(c *netpoll.Conn, _ netpoll.Reason) {
 	}
 	ls := state(c.Loop())
 	if m.greeted {
+		m.remember(c, reason, g.now())
 		g.counters.members[m.variant].Add(-1)
 		m.dialect.gone(m)
 	}
@@ -334,6 +336,8 @@ func (g *Gateway) Task(l *netpoll.Loop, task any) {
 	case *delivery:
 		t.run(l)
 	case passOn:
+		t.run(l)
+	case inspect:
 		t.run(l)
 	case written:
 		g.measure(t)

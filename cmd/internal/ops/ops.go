@@ -39,6 +39,7 @@ type Options struct {
 	Shards  func() []rooms.ShardStats // by index
 	Latency func() gateway.Latency
 	Search  func() search.Stats // nil: no search
+	Inspect Inspection
 }
 
 // Server is the running admin port.
@@ -116,9 +117,10 @@ func Handler(o Options) (h http.Handler, release func()) {
 	}
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 	handleDebug(mux, &o, profiles, stats)
+	handleInspection(mux, &o.Inspect)
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		say(w, http.StatusOK, "lectern admin port: /healthz /readyz /metrics /debug/lectern /debug/pprof/ "+
-			"/debug/profiling /debug/statsviz/")
+			"/debug/profiling /debug/statsviz/ /connections /rooms /drain")
 	})
 	return http.NewCrossOriginProtection().Handler(mux), func() {
 		profiles.close()
