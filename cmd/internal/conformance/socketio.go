@@ -3,6 +3,8 @@ package conformance
 import (
 	crand "crypto/rand"
 	"encoding/base64"
+	"encoding/json"
+	"net/url"
 
 	"lectern/cmd/internal/engineio"
 	"lectern/protocol/eio"
@@ -11,16 +13,31 @@ import (
 
 // socketApp is what the official suite of Socket.IO's protocol speaks to. In the namespaces / and /custom, and in
 // /dynamic-1, /dynamic-2 and so on, a socket is first told its auth by the event auth; message comes back as
-// message-back, and message-with-ack is acknowledged with its own arguments.
+// message-back, and message-with-ack is acknowledged with its own arguments. The events and namespaces of the official
+// JavaScript client's own tests are there as well.
 type socketApp struct {
 	s       *engineio.Session
 	decoder sio.Decoder
 	packed  bool
-	joined  map[string]bool
+	ids     map[string]string // of the namespaces that were joined
+	auths   map[string]json.RawMessage
+	query   url.Values // of the handshake
+
+	asked  int64  // the last ack that was asked for
+	before string // the event that came before, where the order matters
 }
 
 func newSocketApp(s *engineio.Session) engineio.Program {
-	return &socketApp{s: s, decoder: sio.Decoder{Limits: sio.DefaultLimits}, joined: make(map[string]bool)}
+	query, _ := url.ParseQuery(s.Handshake.Query) // what can't be read is not there
+	return &socketApp{
+		s: s, decoder: sio.Decoder{Limits: sio.DefaultLimits}, ids: make(map[string]string),
+		auths: make(map[string]json.RawMessage), query: query,
+	}
+}
+
+// plain are the namespaces that only have to be there, for the official client's own tests; /no refuses.
+var plain = map[string]bool{
+	"/foo": true, "/timeout_socket": true, "/valid": true, "/asd": true, "/abc": true, "/no": true,
 }
 
 // served says whether there is such a namespace.
@@ -34,7 +51,7 @@ func served(namespace string) bool {
 		}
 		return true
 	}
-	return namespace == sio.Main || namespace == "/custom"
+	return namespace == sio.Main || namespace == "/custom" || plain[namespace]
 }
 
 // Ended implements engineio.Program.
@@ -46,7 +63,7 @@ func (a *socketApp) Message(binary bool, payload []byte) {
 	var err error
 	ok := true
 	switch {
-	case binary && (a.packed || len(a.joined) == 0):
+	case binary && (a.packed || len(a.ids) == 0):
 		a.packed = true
 		p, err = a.decoder.Msgpack(payload)
 	case binary:
@@ -69,42 +86,54 @@ func (a *socketApp) packet(p *sio.Packet) {
 		a.connect(p)
 		return
 	}
-	if !a.joined[p.Namespace] { // the official server ends the connection as well
+	if a.ids[p.Namespace] == "" { // the official server ends the connection as well
 		a.s.End(eio.ForcedClose)
 		return
 	}
 	switch p.Type {
 	case sio.Disconnect:
-		delete(a.joined, p.Namespace)
-		if len(a.joined) == 0 {
+		delete(a.ids, p.Namespace)
+		if len(a.ids) == 0 {
 			a.s.End(eio.TransportClose)
 		}
 	case sio.Event, sio.BinaryEvent:
 		a.event(p)
+	case sio.Ack, sio.BinaryAck:
+		a.acknowledged(p)
 	}
 }
 
 func (a *socketApp) connect(p *sio.Packet) {
-	if !served(p.Namespace) {
+	refusal := ""
+	switch {
+	case !served(p.Namespace):
+		refusal = "Invalid namespace"
+	case p.Namespace == "/no":
+		refusal = "Auth failed (custom namespace)"
+	case p.Namespace == sio.Main && a.query.Get("fail") != "":
+		refusal = "Auth failed (main namespace)"
+	}
+	if refusal != "" {
 		a.send(&sio.Packet{
-			Type: sio.ConnectError, Namespace: p.Namespace, ID: sio.NoID, Data: []byte(`{"message":"Invalid namespace"}`),
+			Type: sio.ConnectError, Namespace: p.Namespace, ID: sio.NoID, Data: []byte(`{"message":"` + refusal + `"}`),
 		})
 		return
 	}
-	a.joined[p.Namespace] = true
-	var id [15]byte
-	_, _ = crand.Read(id[:]) // never fails on the systems we run on
-	a.send(&sio.Packet{
-		Type: sio.Connect, Namespace: p.Namespace, ID: sio.NoID,
-		Data: []byte(`{"sid":"` + base64.RawURLEncoding.EncodeToString(id[:]) + `"}`),
-	})
-	auth := p.Data
-	if auth == nil {
-		auth = []byte("{}")
+	var raw [15]byte
+	_, _ = crand.Read(raw[:]) // never fails on the systems we run on
+	id := base64.RawURLEncoding.EncodeToString(raw[:])
+	a.ids[p.Namespace] = id
+	a.auths[p.Namespace] = json.RawMessage("{}")
+	if p.Data != nil {
+		a.auths[p.Namespace] = append(json.RawMessage(nil), p.Data...)
 	}
-	a.send(&sio.Packet{
-		Type: sio.Event, Namespace: p.Namespace, ID: sio.NoID, Data: append(append([]byte(`["auth",`), auth...), ']'),
-	})
+	a.send(&sio.Packet{Type: sio.Connect, Namespace: p.Namespace, ID: sio.NoID, Data: []byte(`{"sid":"` + id + `"}`)})
+	switch {
+	case p.Namespace == "/abc":
+		a.emit(p, "handshake", a.handshake(p.Namespace))
+	case !plain[p.Namespace]:
+		a.emit(p, "auth", string(a.auths[p.Namespace]))
+	}
 }
 
 func (a *socketApp) event(p *sio.Packet) {
@@ -120,6 +149,7 @@ func (a *socketApp) event(p *sio.Packet) {
 		}
 		reply.Type, reply.ID, reply.Data = sio.Ack, p.ID, []byte(`[`)
 	default:
+		a.clientSuite(string(name), p, args[1:])
 		return
 	}
 	for _, arg := range args[1:] {

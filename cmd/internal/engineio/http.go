@@ -122,7 +122,7 @@ func (v *Server) handshake(w http.ResponseWriter, r *http.Request) {
 	}
 	s := &Session{
 		srv: v, sid: newSID(), loop: loop, state: eio.NewPolling(),
-		Handshake: Handshake{Authorization: r.Header.Get("Authorization")},
+		Handshake: Handshake{Authorization: r.Header.Get("Authorization"), Query: r.URL.RawQuery},
 	}
 	q := newPoll()
 	s.poller = &poller{session: s, addr: address(r.RemoteAddr)}

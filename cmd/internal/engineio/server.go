@@ -41,6 +41,7 @@ type Program interface {
 // Handshake is what of the first request a program may want to know.
 type Handshake struct {
 	Authorization string // the header
+	Query         string // undecoded
 }
 
 // Server has the sessions of one path.
@@ -168,7 +169,9 @@ func (v *Server) Head(c *netpoll.Conn, req *http1.Request) Judgement {
 	if r.SID == "" {
 		s := &Session{
 			srv: v, conn: c, sid: newSID(),
-			Handshake: Handshake{Authorization: strings.Clone(req.Headers.Get("Authorization"))}, // not a part of the head
+			Handshake: Handshake{ // not parts of the head
+				Authorization: strings.Clone(req.Headers.Get("Authorization")), Query: strings.Clone(req.Query),
+			},
 		}
 		s.onWebSocket.Store(true)
 		return Judgement{Verdict: upgrade, Session: s}

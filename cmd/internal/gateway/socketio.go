@@ -139,6 +139,13 @@ func (d *socketIO) connect(p *sio.Packet) {
 	case d.phase != sioFresh:
 		return
 	}
+	now := d.m.conn.Loop().Now().UnixMilli()
+	if ok, retryAfterMs := d.m.quota.Take(d.m.gateway().cfg.MessagesPer, now, commands[wire.OpAuth].cost); !ok {
+		err := wire.NewError(wire.CodeRateLimited, "too many attempts on this connection; slow down")
+		err.RetryAfterMs = retryAfterMs
+		d.refuseConnect(err)
+		return
+	}
 	var auth sioAuth
 	if len(p.Data) > 0 && json.Unmarshal(p.Data, &auth) != nil {
 		d.refuseConnect(wire.NewError(wire.CodeInvalidData, "auth must be an object with the text token or name"))

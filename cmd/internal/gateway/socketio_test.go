@@ -17,6 +17,7 @@ import (
 	"lectern/protocol/ws"
 	"lectern/rooms"
 	"lectern/rooms/effect"
+	"lectern/rooms/quota"
 )
 
 // wax seals for tests.
@@ -249,6 +250,18 @@ func TestSocketIOConnects(t *testing.T) {
 	for _, text := range []string{"4abc", `42["x"]`, `42["disconnect"]`, "44{}", `42/other,["room:join","r"]`, "abc"} {
 		q := connectSocket(t, h, text)
 		q.expect("closed")
+	}
+}
+
+// Each attempt to sign in is paid for: tokens are costly to verify.
+func TestSocketIOAttemptsAreLimited(t *testing.T) {
+	h := sioHall(t)
+	h.cfg.MessagesPer = quota.Limit{Count: 1, Per: time.Hour, Burst: 12}
+	p := connectSocket(t, h, `40{"token":5}`)
+	p.say(`40{"token":5}`, `40{"token":5}`)
+	got := p.hears()
+	if len(got) != 3 || !strings.Contains(got[1], "invalid_data") || !strings.Contains(got[2], "rate_limited") {
+		t.Errorf("three attempts: %q", got)
 	}
 }
 

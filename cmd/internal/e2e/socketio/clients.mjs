@@ -85,6 +85,26 @@ async function socketIO(label, options) {
   await socket.timeout(50).emitWithAck('nobody-answers', 1).catch((e) => { late = e.message; });
   check(name('a timeout'), late, 'operation has timed out');
 
+  // What the client's own tests ask of their server.
+  const asks = async (event, answer, ...args) => {
+    const came = one(socket, answer);
+    socket.emit(event, ...args);
+    return plain(await came);
+  };
+  check(name('false'), await asks('false', 'false'), [false]);
+  check(name('bytes'), await asks('doge', 'doge'), [{ bytes: [...Buffer.from('asdfasdf')] }]);
+  check(name('bytes in an object'), await asks('jsonbuff', 'jsonbuff-ack',
+    { hello: 'lol', message: Buffer.from('howdy'), goodbye: 'gotcha' }), []);
+  socket.emit('abuff1', Buffer.from('first'));
+  check(name('bytes in order'), await asks('abuff2', 'abuff2-ack', 'please arrive second'), []);
+  check(name('text'), await asks('getUtf8', 'takeUtf8'), ['てすと']);
+  socket.once('ack', (answer) => answer(5, { test: true }));
+  check(name('an ack of ours'), await asks('ack', 'got it'), []);
+  check(name('our id'), await socket.timeout(5000).emitWithAck('getId'), socket.id);
+  const refusedAtAll = io(`${base}/?fail=true`, { forceNew: true, reconnection: false, ...options });
+  check(name('refused'), (await one(refusedAtAll, 'connect_error'))[0].message, 'Auth failed (main namespace)');
+  refusedAtAll.close();
+
   const custom = socket.io.socket('/custom', { auth: { token: 'other' } });
   custom.open();
   check(name('a namespace'), (await one(custom, 'auth'))[0], { token: 'other' });
