@@ -97,7 +97,7 @@ func (r *run) stall(n int) {
 			if room < n%r.opt.Rooms {
 				share++
 			}
-			if int(id) >= w.f.first(room+1)-share && m.state == memberReady {
+			if id >= w.f.first(room+1)-share && m.state == memberReady {
 				m.state = memberStalled
 				m.conn.Stall()
 			}

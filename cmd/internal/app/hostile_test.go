@@ -210,7 +210,10 @@ func beside(t *testing.T, s *server, a attack) {
 	s.mallory = "Authorization: Bearer " + s.token("mallory", wire.RoleHost, "")
 	s.talkative = true
 	h := newHall(t, s, "hall", members)
+	talk := time.NewTicker(25 * time.Millisecond) // below what one connection may send
+	defer talk.Stop()
 	for n := range quiet {
+		<-talk.C
 		h.say(t, n)
 	}
 	before := h.p99()
@@ -232,6 +235,7 @@ func beside(t *testing.T, s *server, a attack) {
 	}
 	began, n := time.Now(), quiet
 	for a.counted(s) < a.least || n < 2*quiet {
+		<-talk.C
 		h.say(t, n)
 		n++
 		if time.Since(began) > slowness*patience {

@@ -13,8 +13,13 @@ func TestUsersAreCounted(t *testing.T) {
 	var u users
 	u.init(2, quota.Limit{Count: 1, Per: time.Second, Burst: 3})
 	now := int64(1_000_000)
-	if !u.enter("a", now) || !u.enter("a", now) || u.enter("a", now) || !u.enter("b", now) {
-		t.Fatal("a user may have two connections, whatever others have")
+	for i, c := range []struct {
+		user string
+		want bool
+	}{{"a", true}, {"a", true}, {"a", false}, {"b", true}} {
+		if u.enter(c.user, now) != c.want {
+			t.Fatalf("step %d: a user may have two connections, whatever others have", i)
+		}
 	}
 	for range 3 {
 		if ok, _ := u.join("a", now); !ok {

@@ -1,5 +1,6 @@
 // Package handoff brings connections that a loop has accepted to net/http: a net.Listener whose connections are given
-// to it, each with the bytes that the loop had read before it knew that they were no WebSocket handshake.
+// to it, each with the bytes that the loop had read before it knew that they were no WebSocket handshake, and all of
+// its requests as strict as the first.
 //
 // Limit: as many connections wait as New was told (unit: connections); a further one is closed and Give says so.
 package handoff
@@ -9,6 +10,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"lectern/protocol/http1"
 )
 
 // Listener is what net/http listens on. All methods may be called from any goroutine.
@@ -27,7 +30,9 @@ func New(queueMax int) *Listener {
 // the connection, when too many wait. After Close it is told to come back. It never blocks.
 func (l *Listener) Give(conn net.Conn, read []byte) bool {
 	select {
-	case l.conns <- &readAgain{Conn: conn, head: append([]byte(nil), read...)}:
+	case l.conns <- &strictConn{
+		Conn: conn, read: append([]byte(nil), read...), requests: http1.NewStream(http1.Limits{}),
+	}:
 	default:
 		_ = conn.Close()
 		return false
@@ -97,21 +102,53 @@ func (addr) Network() string { return "tcp" }
 // String is for logs.
 func (addr) String() string { return "handed off by netpoll" }
 
-// readAgain gives out the bytes that the loop has read before it goes on with the socket.
-type readAgain struct {
+// strictConn gives out the bytes that the loop has read before it goes on with the socket, and holds every request on
+// the connection to the rules that the loop had for the first: net/http by itself takes line feeds without carriage
+// return, folded headers, and more.
+type strictConn struct {
 	net.Conn
-	head []byte
+	read     []byte // by the loop
+	requests http1.Stream
+	fault    *http1.Error
+	poison   string
 }
 
-// Read reads the bytes read before, then the socket.
-func (r *readAgain) Read(p []byte) (int, error) {
-	if len(r.head) > 0 {
-		n := copy(p, r.head)
-		r.head = r.head[n:]
-		if len(r.head) == 0 {
-			r.head = nil
-		}
-		return n, nil
+// poison makes net/http refuse the request whose head was going wrong: the byte is good nowhere in a head. So it
+// answers with 400 in its turn, behind the answers to the requests before, and closes the connection.
+const poison = "\x00\r\n\r\n"
+
+// Read implements net.Conn.
+func (c *strictConn) Read(p []byte) (n int, err error) {
+	if c.fault != nil {
+		return c.refuse(p)
 	}
-	return r.Conn.Read(p)
+	if len(c.read) > 0 {
+		n = copy(p, c.read)
+		if c.read = c.read[n:]; len(c.read) == 0 {
+			c.read = nil
+		}
+	} else {
+		n, err = c.Conn.Read(p)
+	}
+	good, fault := c.requests.Feed(p[:n])
+	if fault == nil {
+		return n, err
+	}
+	c.fault = fault
+	if c.requests.FailedInHead() {
+		c.poison = poison
+	}
+	if good > 0 {
+		return good, nil
+	}
+	return c.refuse(p)
+}
+
+func (c *strictConn) refuse(p []byte) (int, error) {
+	if c.poison == "" {
+		return 0, c.fault
+	}
+	n := copy(p, c.poison)
+	c.poison = c.poison[n:]
+	return n, nil
 }

@@ -40,7 +40,7 @@ var directions = []direction{
 
 	{folder: "bench", may: []string{"protocol", "bench"}},
 
-	{folder: "cmd/internal/handoff"},
+	{folder: "cmd/internal/handoff", may: []string{"protocol/http1"}},
 	{folder: "cmd/internal/engineio", may: []string{"netpoll", "protocol"}},
 	{
 		folder: "cmd/internal/conformance",
