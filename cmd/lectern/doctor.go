@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -13,6 +14,7 @@ import (
 
 	"lectern/cmd/internal/app"
 	"lectern/cmd/internal/config"
+	"lectern/persist/sqlite"
 )
 
 // finding is one thing that the doctor looked at.
@@ -79,6 +81,9 @@ func wanted(cfg *config.Config, conns uint64) uint64 {
 // diagnose looks at everything, in the order in which a connection meets it.
 func diagnose(ctx context.Context, cfg *config.Config, m machine, conns uint64) []finding {
 	findings := []finding{settings(cfg), port("listen", cfg.Listen), port("admin", cfg.Admin), storeOf(ctx, cfg)}
+	if kind, _, _ := cfg.StoreKind(); kind == "postgres" {
+		findings = append(findings, spoolOf(ctx, cfg))
+	}
 	findings = append(findings, m.descriptors(conns), m.memory(conns))
 	return append(findings, m.network(conns)...)
 }
@@ -171,4 +176,39 @@ func storeOf(ctx context.Context, cfg *config.Config) finding {
 		return look("see the message", "store: %v", err)
 	}
 	return fine("store: %s is sound", cfg.StoreName())
+}
+
+// spoolOf looks at what waits for PostgreSQL, and at what it did not take.
+func spoolOf(ctx context.Context, cfg *config.Config) finding {
+	path := cfg.Spool.File
+	if path == "" {
+		return look("set spool.file", "spool: none: while PostgreSQL is away, what must be recorded is refused")
+	}
+	if _, err := os.Stat(path); os.IsNotExist(err) {
+		return fine("spool: %s does not exist yet; the first start makes it", path)
+	}
+	spool, err := sqlite.OpenSpool(ctx, path)
+	if errors.Is(err, sqlite.ErrInUse) {
+		return fine("spool: %s is a running server's; see its /readyz", path)
+	}
+	if err != nil {
+		return look("see the message", "spool: %v", err)
+	}
+	defer func() { _ = spool.Close() }()
+	_, records, bytes, err := spool.Tails(ctx)
+	if err != nil {
+		return look("see the message", "spool: %v", err)
+	}
+	refused, err := spool.Refused(ctx)
+	switch {
+	case err != nil:
+		return look("see the message", "spool: %v", err)
+	case records > 0:
+		return look("start the server, which writes them to PostgreSQL; don't delete the file",
+			"spool: %s holds %d records (%d bytes) that are nowhere else", path, records, bytes)
+	case refused > 0:
+		return look("see \"When PostgreSQL is away\" in docs/OPERATIONS.md",
+			"spool: %s holds %d records that PostgreSQL refused", path, refused)
+	}
+	return fine("spool: %s is empty", path)
 }

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"lectern/cmd/internal/config"
+	"lectern/persist/sqlite"
+	"lectern/rooms"
 )
 
 // goodMachine has procfs as a large server would.
@@ -190,4 +192,40 @@ func TestDoctorReports(t *testing.T) {
 	if err := giveFindings(&text, findings[:1], false); err != nil {
 		t.Errorf("nothing wants a look: %v", err)
 	}
+}
+
+// A spool with records that are nowhere else is not to be overlooked.
+func TestDoctorLooksAtTheSpool(t *testing.T) {
+	t.Parallel()
+	cfg := quietConfig()
+	cfg.Store, cfg.Spool.File = "postgres://u@127.0.0.1:1/db", filepath.Join(t.TempDir(), "spool.db")
+	said := func(want string, ok bool) {
+		t.Helper()
+		if f := spoolOf(t.Context(), cfg); f.OK != ok || !strings.Contains(f.What, want) || f.OK == (f.Advice != "") {
+			t.Errorf("%+v, want %q", f, want)
+		}
+	}
+	said("does not exist yet", true)
+	spool, err := sqlite.OpenSpool(t.Context(), cfg.Spool.File)
+	if err != nil {
+		t.Fatal(err)
+	}
+	said("running server's", true)
+	record := rooms.Record{Room: "a", Index: 1, Kind: "x"}
+	if err := spool.Append(t.Context(), []rooms.Record{record, {Room: "b", Index: 1, Kind: "x"}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := spool.Refuse(t.Context(), "a", "another writer"); err != nil {
+		t.Fatal(err)
+	}
+	if err := spool.Close(); err != nil {
+		t.Fatal(err)
+	}
+	said("holds 1 records", false)
+	if err := os.WriteFile(cfg.Spool.File, []byte(strings.Repeat("no database ", 1000)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	said("damaged", false)
+	cfg.Spool.File = ""
+	said("none", false)
 }

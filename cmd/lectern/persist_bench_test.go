@@ -52,57 +52,70 @@ func writeLine(t *testing.T, f *os.File, line map[string]any) {
 	}
 }
 
+// quizLoad is how lectern bench plays.
+type quizLoad struct{ name, conns, duration string }
+
 // TestPersistenceCost plays the same quiz on servers with each store, in turns, and compares the server's CPU per
-// answer with that of a server that keeps nothing.
+// answer with that of a server that keeps nothing: with answers that come slowly, so that most commits hold one, and
+// with answers that come at once.
 func TestPersistenceCost(t *testing.T) {
 	f := persistResults(t)
-	const rounds, players = 3, 1000
+	const rounds = 3
 	p := pgtest.New(t, "shared_buffers=256MB", "max_wal_size=4GB")
-	perAnswer := map[string][]float64{}
-	for round := range rounds {
-		for _, kind := range []string{"memory", "sqlite", "postgres"} {
-			store := map[string]func() string{
-				"memory":   func() string { return "memory" },
-				"sqlite":   func() string { return "sqlite:" + filepath.Join(t.TempDir(), "l.db") },
-				"postgres": func() string { return p.Database(t) },
-			}[kind]()
-			config := filepath.Join(t.TempDir(), "lectern.yaml")
-			spool := filepath.Join(t.TempDir(), "spool.db")
-			if err := os.WriteFile(config, []byte("spool: {file: "+spool+"}\n"), 0o600); err != nil {
-				t.Fatal(err)
+	for _, load := range []quizLoad{{"at once", "3000", "2s"}, {"spread", "1000", "10s"}} {
+		perAnswer := map[string][]float64{}
+		for round := range rounds {
+			for _, kind := range []string{"memory", "sqlite", "postgres"} {
+				us := answerCost(t, p, kind, load)
+				perAnswer[kind] = append(perAnswer[kind], us)
+				t.Logf("%s, %-8s %.1f µs of server CPU per answer", load.name, kind, us)
+				writeLine(t, f, map[string]any{
+					"scenario": "cpu_per_answer", "load": load.name, "store": kind, "round": round + 1,
+					"server_cpu_us_per_answer": us,
+				})
 			}
-			s := serveProgram(t, "--dev", "--store", store, "--config", config)
-			result := filepath.Join(t.TempDir(), "result.json")
-			wants(t, 0, "bench", "quiz", "--target", s.base, "--conns", fmt.Sprint(players), "--duration", "10s",
-				"--json", result)
-			s.stop(t)
-			text, err := os.ReadFile(result)
-			if err != nil {
-				t.Fatal(err)
-			}
-			var r struct {
-				Sent   int
-				Lost   int
-				Server struct {
-					CPU float64 `json:"cpu_s"`
-				}
-			}
-			if err := json.Unmarshal(text, &r); err != nil || r.Sent == 0 || r.Lost != 0 {
-				t.Fatalf("%v: %s", err, text)
-			}
-			us := r.Server.CPU * 1e6 / float64(r.Sent)
-			perAnswer[kind] = append(perAnswer[kind], us)
-			t.Logf("%-8s %.1f µs of server CPU per answer", kind, us)
+		}
+		for _, kind := range []string{"sqlite", "postgres"} {
+			ratio := median(perAnswer[kind]) / median(perAnswer["memory"])
+			t.Logf("%s, %-8s costs %.2f × what memory costs (medians of %d)", load.name, kind, ratio, rounds)
 			writeLine(t, f, map[string]any{
-				"scenario": "cpu_per_answer", "store": kind, "round": round + 1, "answers": r.Sent, "server_cpu_us_per_answer": us,
+				"scenario": "cpu_per_answer_ratio", "load": load.name, "store": kind, "over_memory": ratio,
 			})
 		}
 	}
-	for _, kind := range []string{"sqlite", "postgres"} {
-		ratio := median(perAnswer[kind]) / median(perAnswer["memory"])
-		t.Logf("%-8s costs %.2f × what memory costs (medians of %d)", kind, ratio, rounds)
-		writeLine(t, f, map[string]any{"scenario": "cpu_per_answer_ratio", "store": kind, "over_memory": ratio})
+}
+
+// answerCost plays one quiz on a server of its own. It gives the server's CPU per answer in microseconds.
+func answerCost(t *testing.T, p *pgtest.Instance, kind string, load quizLoad) float64 {
+	t.Helper()
+	store := map[string]func() string{
+		"memory":   func() string { return "memory" },
+		"sqlite":   func() string { return "sqlite:" + filepath.Join(t.TempDir(), "l.db") },
+		"postgres": func() string { return p.Database(t) },
+	}[kind]()
+	config := filepath.Join(t.TempDir(), "lectern.yaml")
+	spool := filepath.Join(t.TempDir(), "spool.db")
+	if err := os.WriteFile(config, []byte("spool: {file: "+spool+"}\n"), 0o600); err != nil {
+		t.Fatal(err)
 	}
+	s := serveProgram(t, "--dev", "--store", store, "--config", config)
+	result := filepath.Join(t.TempDir(), "result.json")
+	wants(t, 0, "bench", "quiz", "--target", s.base, "--conns", load.conns, "--duration", load.duration, "--json", result)
+	s.stop(t)
+	text, err := os.ReadFile(result)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var r struct {
+		Sent, Lost int
+		Server     struct {
+			CPU float64 `json:"cpu_s"`
+		}
+	}
+	if err := json.Unmarshal(text, &r); err != nil || r.Sent == 0 || r.Lost != 0 {
+		t.Fatalf("%v: %s", err, text)
+	}
+	return r.Server.CPU * 1e6 / float64(r.Sent)
 }
 
 func median(values []float64) float64 {

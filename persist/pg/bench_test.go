@@ -12,13 +12,15 @@ import (
 	"lectern/rooms/auth"
 )
 
-// BenchmarkAppend writes answers (about 150 bytes) of 50 rooms, one transaction per operation: as the store does it, an
-// insert over arrays in one round trip, and with COPY instead. What it has shown stands in docs/ARCHITECTURE.md.
+// BenchmarkAppend writes answers (about 150 bytes) of 50 rooms, one transaction per operation, by each of the two ways.
+// Seen on two cores that others used at the same time, records/s by arrays and by COPY: 610 and 430 one by one, 7,000
+// and 4,600 by ten, 24,000 and 23,000 by the hundred, 67,000 and 75,000 by the thousand, 99,000 and 139,000 by ten
+// thousand.
 func BenchmarkAppend(b *testing.B) {
 	p := pgtest.New(b, "shared_buffers=256MB", "max_wal_size=4GB")
 	for _, batch := range []int{1, 10, 100, 1_000, 10_000} {
 		for name, write := range map[string]func(*pg.Store, context.Context, []rooms.Record) error{
-			"arrays": (*pg.Store).AppendRecords, "copy": (*pg.Store).AppendByCopy,
+			"arrays": (*pg.Store).AppendByArrays, "copy": (*pg.Store).AppendByCopy,
 		} {
 			b.Run(fmt.Sprintf("%s/%d", name, batch), func(b *testing.B) {
 				s := open(b, pg.Config{URL: p.Database(b)})
@@ -54,7 +56,13 @@ func BenchmarkLogins(b *testing.B) {
 		b.Run(fmt.Sprint(conns), func(b *testing.B) {
 			s := open(b, pg.Config{URL: p.Database(b), Conns: conns})
 			var n atomic.Uint64
+			for range 4 * conns { // so that connecting is not measured
+				if _, err := s.LoadKeys(b.Context()); err != nil {
+					b.Fatal(err)
+				}
+			}
 			b.SetParallelism(32)
+			b.ResetTimer()
 			b.RunParallel(func(pb *testing.PB) {
 				for pb.Next() {
 					id := n.Add(1)

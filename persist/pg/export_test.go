@@ -3,8 +3,6 @@ package pg
 import (
 	"context"
 
-	"github.com/jackc/pgx/v5"
-
 	"lectern/rooms"
 )
 
@@ -20,30 +18,26 @@ var (
 	DecodeText = decodeText
 )
 
-// AppendByCopy is AppendRecords with COPY for the records, which takes a transaction of several round trips.
+// AppendByCopy and AppendByArrays are AppendRecords of new records by one of its two ways.
 func (s *Store) AppendByCopy(ctx context.Context, recs []rooms.Record) error {
+	return s.appendBy(ctx, recs, s.storeByCopy)
+}
+
+// AppendByArrays is the other.
+func (s *Store) AppendByArrays(ctx context.Context, recs []rooms.Record) error {
+	return s.appendBy(ctx, recs, s.storeByArrays)
+}
+
+func (s *Store) appendBy(ctx context.Context, recs []rooms.Record,
+	store func(context.Context, *plan, []rooms.Record) error,
+) error {
 	s.appending.Lock()
 	defer s.appending.Unlock()
 	p, err := s.plan(ctx, recs)
 	if err != nil {
 		return err
 	}
-	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
-		b := new(pgx.Batch)
-		p.queueRooms(b)
-		if err := tx.SendBatch(ctx, b).Close(); err != nil {
-			return err
-		}
-		columns := []string{"born", "room_id", "idx", "at", "kind", "data"}
-		_, err := tx.CopyFrom(ctx, pgx.Identifier{"records"}, columns, pgx.CopyFromSlice(len(p.fresh),
-			func(i int) ([]any, error) {
-				r := &recs[p.fresh[i]]
-				row := &p.claims[r.Room].row
-				return []any{row.born, row.id, int64(r.Index), r.At, encodeText(r.Kind), blob(r.Data)}, nil
-			}))
-		return err
-	})
-	if err == nil {
+	if err = store(ctx, p, recs); err == nil {
 		s.remember(p)
 	}
 	return err

@@ -20,7 +20,7 @@ import (
 // Config is a Store's settings. URL is required.
 type Config struct {
 	URL      string           // postgres://USER:PASSWORD@HOST:PORT/DATABASE, with libpq's parameters
-	Conns    int              // connections of the pool; default 8. One more holds the lock
+	Conns    int              // connections of the pool; default 16. One more holds the lock
 	Timeout  time.Duration    // of one call, and of connecting; default 2 s
 	Patience time.Duration    // how long Open waits for a database that can't be reached yet; default none
 	Async    bool             // synchronous_commit off: a crash of PostgreSQL may take the last commits
@@ -51,7 +51,7 @@ var _ persist.Store = (*Store)(nil)
 
 func (c Config) withDefaults() Config {
 	if c.Conns <= 0 {
-		c.Conns = 8
+		c.Conns = 16
 	}
 	if c.Timeout <= 0 {
 		c.Timeout = 2 * time.Second

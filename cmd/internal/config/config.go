@@ -94,7 +94,7 @@ type Config struct {
 		Sync string `key:"sqlite.sync" default:"full" oneof:"full,normal"`
 	}
 	Postgres struct {
-		Conns   int           `key:"postgres.conns" default:"8" min:"2" max:"1000"`
+		Conns   int           `key:"postgres.conns" default:"16" min:"2" max:"1000"`
 		Timeout time.Duration `key:"postgres.timeout" default:"2s" min:"100ms" max:"20s"`
 		Sync    string        `key:"postgres.sync" default:"on" oneof:"on,off"`
 	}
