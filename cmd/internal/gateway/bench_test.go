@@ -25,10 +25,12 @@ type hall struct {
 	posts *mute
 }
 
-// mute takes commands, counts them and keeps the last.
+// mute takes commands, counts them and keeps the last, or all of them.
 type mute struct {
 	last   rooms.Command
 	posted int
+	keep   bool
+	all    []rooms.Command
 }
 
 func (*mute) Shards() int        { return 1 }
@@ -36,6 +38,9 @@ func (*mute) ShardOf(string) int { return 0 }
 func (p *mute) PostAlways(_ int, cmds []rooms.Command) {
 	p.last = cmds[len(cmds)-1]
 	p.posted += len(cmds)
+	if p.keep {
+		p.all = append(p.all, cmds...)
+	}
 }
 func (p *mute) Post(shard int, cmds []rooms.Command) bool { p.PostAlways(shard, cmds); return true }
 
