@@ -107,7 +107,8 @@ func (w *stompWalk) send(id, receipt string) {
 }
 
 func (w *stompWalk) transact(id, receipt string) {
-	for _, name := range slices.Sorted(maps.Keys(w.open)) {
+	if names := slices.Sorted(maps.Keys(w.open)); len(names) > 0 {
+		name := names[0]
 		transaction := w.open[name]
 		delete(w.open, name)
 		if w.rnd.IntN(3) == 0 {
