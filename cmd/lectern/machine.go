@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"lectern/cmd/internal/app"
 )
 
 // machine is what the doctor sees of the system; a test gives it another one.
@@ -64,39 +66,11 @@ func (m machine) memory(conns uint64) finding {
 		want>>20), "memory: %d MiB (%s), about %d MiB wanted for %d connections", limit>>20, source, want>>20, conns)
 }
 
-// memoryLimit is the least of the machine's memory and the limits of the control groups above this process, in bytes,
-// version 2 or 1; zero when nothing can be read.
+// memoryLimit is the least of what the machine has and what the control groups allow, in bytes.
 func (m machine) memoryLimit() (least uint64, source string) {
-	info, _ := os.ReadFile(filepath.Join(m.proc, "meminfo"))
-	for line := range strings.Lines(string(info)) {
-		if rest, ok := strings.CutPrefix(line, "MemTotal:"); ok {
-			kib, _ := strconv.ParseUint(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 10, 64)
-			least, source = kib<<10, "the machine's"
-		}
-	}
-	groups, _ := os.ReadFile(filepath.Join(m.proc, "self/cgroup"))
-	for line := range strings.Lines(string(groups)) {
-		parts := strings.SplitN(strings.TrimSpace(line), ":", 3) // hierarchy:controllers:path
-		if len(parts) != 3 {
-			continue
-		}
-		root, file := m.cgroups, "memory.max"
-		if parts[1] == "memory" {
-			root, file = filepath.Join(m.cgroups, "memory"), "memory.limit_in_bytes"
-		} else if parts[1] != "" {
-			continue
-		}
-		// A container may see its own group as the root, or the host's path without the files: every level counts.
-		for dir := filepath.Clean("/" + parts[2]); ; dir = filepath.Dir(dir) {
-			raw, err := os.ReadFile(filepath.Join(root, dir, file))
-			limit, parseErr := strconv.ParseUint(strings.TrimSpace(string(raw)), 10, 64) // "max" is no number
-			if err == nil && parseErr == nil && (least == 0 || limit < least) {
-				least, source = limit, "the control group's"
-			}
-			if dir == "/" {
-				break
-			}
-		}
+	least, source = app.MachineMemory(m.proc), "the machine's"
+	if group := app.GroupMemory(m.proc, m.cgroups); group != 0 && (least == 0 || group < least) {
+		least, source = group, "the control group's"
 	}
 	return least, source
 }

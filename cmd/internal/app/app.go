@@ -114,6 +114,7 @@ func Start(ctx context.Context, cfg *config.Config, log *slog.Logger) (a *App, e
 	}
 	a.perAddress = newAddressLimit(cfg.Conns.PerAddressMax, a.proxies)
 	debug.SetGCPercent(cfg.GOGC)
+	limitMemory(cfg.MemoryPercent, "/proc", "/sys/fs/cgroup", log)
 	if err := native.Warm(); err != nil { // the codec compiles here, not at the first message of a kind
 		log.Warn("the codec can't be compiled at start; the first messages of each kind are slower", "err", err)
 	}

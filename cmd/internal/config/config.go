@@ -50,12 +50,13 @@ type Config struct {
 	ProxyProtocol  bool     `key:"proxy_protocol" default:"false"`
 
 	// The process.
-	Loops   int           `key:"loops" default:"0" min:"0" max:"1024"`
-	Shards  int           `key:"shards" default:"0" min:"0" max:"1024"`
-	GOGC    int           `key:"gogc" default:"100" min:"20" max:"1000"`
-	Drain   time.Duration `key:"drain" default:"5s" min:"0" max:"5m"`
-	RawSend bool          `key:"raw_send" default:"true"`
-	IO      string        `key:"io" default:"auto" oneof:"auto,writes,uring"`
+	Loops         int           `key:"loops" default:"0" min:"0" max:"1024"`
+	Shards        int           `key:"shards" default:"0" min:"0" max:"1024"`
+	GOGC          int           `key:"gogc" default:"100" min:"20" max:"1000"`
+	MemoryPercent int           `key:"memory_percent" default:"90" min:"0" max:"100"`
+	Drain         time.Duration `key:"drain" default:"5s" min:"0" max:"5m"`
+	RawSend       bool          `key:"raw_send" default:"true"`
+	IO            string        `key:"io" default:"auto" oneof:"auto,writes,uring"`
 
 	// Its parts.
 	Conns struct {

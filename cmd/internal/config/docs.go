@@ -23,6 +23,7 @@ var docs = map[string]string{
 	"loops":          "event loops; 0: one per processor",
 	"shards":         "room workers; 0: one per processor",
 	"gogc":           "garbage collector's target, percent",
+	"memory_percent": "of the control group's memory limit, where the collector begins to work harder; 0: no limit",
 	"drain":          "time over which members are sent away at a stop",
 	"raw_send":       "bare system calls for non-blocking sends",
 	"io": "how wide fan-outs reach the kernel: by io_uring, by writes, or by io_uring where " +
