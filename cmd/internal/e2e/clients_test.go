@@ -94,6 +94,12 @@ func mixedQuiz() map[string]any {
 func TestMixedQuiz(t *testing.T) {
 	s := needServer(t)
 	p := serve(t, s, t.TempDir())
+	playMixed(t, s, p, p.base, clientKinds)
+}
+
+// playMixed is the game; players reach the server at base.
+func playMixed(t *testing.T, s setup, p *process, base string, kinds []clientKind) {
+	t.Helper()
 	var teacher struct{ AccessToken string }
 	p.call("POST", "/auth/token", "", map[string]any{"name": "Teacher", "role": "host"}, &teacher)
 	var game struct{ Room, PIN, HostToken string }
@@ -102,7 +108,7 @@ func TestMixedQuiz(t *testing.T) {
 	results := make(chan played, 100)
 	var players sync.WaitGroup
 	expected := 0
-	for _, kind := range clientKinds {
+	for _, kind := range kinds {
 		if kind.name == "spring" && s.spring == "" {
 			t.Log("no Spring players: LECTERN_SPRING names no class path (make e2e builds it)")
 			continue
@@ -112,7 +118,7 @@ func TestMixedQuiz(t *testing.T) {
 			continue
 		}
 		for sheet, answers := range answerSheets {
-			o := orders{Base: p.base, Room: game.Room, Name: kind.name + " " + sheet, Answers: answers}
+			o := orders{Base: base, Room: game.Room, Name: kind.name + " " + sheet, Answers: answers}
 			var token struct{ AccessToken string }
 			p.call("POST", "/auth/token", "", map[string]any{"pin": game.PIN, "name": o.Name}, &token)
 			o.Token = token.AccessToken

@@ -30,6 +30,7 @@ import (
 type proxy struct {
 	plain, secure string // host:port
 	roots         *x509.CertPool
+	certificate   string // its file
 }
 
 func nginx(t *testing.T, upstream string) *proxy {
@@ -150,6 +151,7 @@ func (p *proxy) writeCertificate(t *testing.T, dir string) {
 			t.Fatal(err)
 		}
 	}
+	p.certificate = filepath.Join(dir, "cert.pem")
 	parsed, err := x509.ParseCertificate(der)
 	if err != nil {
 		t.Fatal(err)
@@ -317,4 +319,21 @@ func TestWholeQuizThroughNginx(t *testing.T) {
 			t.Errorf("%+v on the player's page, %+v on the host's, %+v in the log", own, result.Host, replayed[own.Name])
 		}
 	}
+}
+
+// The official clients of Socket.IO (polling, upgrades, lost connections, a killed server) and stompjs, through nginx.
+func TestOtherClientsThroughNginx(t *testing.T) {
+	s := needServer(t)
+	server := serve(t, s, t.TempDir(), "LECTERN_TRUSTED_PROXIES=127.0.0.1")
+	p := nginx(t, server.listen)
+	t.Setenv("NODE_EXTRA_CA_CERTS", p.certificate)
+	base := "https://" + p.secure
+	kinds := []clientKind{socketIOPlayer("default"), socketIOPlayer("websocket"), socketIOPlayer("polling")}
+	for _, kind := range clientKinds {
+		if kind.name == "stompjs" {
+			kinds = append(kinds, kind)
+		}
+	}
+	playMixed(t, s, server, base, kinds)
+	socketIOScript(t, s, "product.mjs", base, 100, map[string]func(){"kill": server.kill, "restart": server.start})
 }

@@ -47,6 +47,7 @@ func asyncAPI(said comments) Object {
 			"description", "A WebSocket with the subprotocol lectern.v1; text frames of JSON. A frame of the server holds one "+
 				"message or a list of them.",
 			"messages", channel,
+			"x-also-at", dialects,
 			"bindings", obj("ws", obj("method", "GET", "bindingVersion", "0.1.0", "headers", obj("type", "object",
 				"properties", obj("Sec-WebSocket-Protocol", obj("type", "string", "const", "lectern.v1"))))),
 		)),
@@ -59,7 +60,17 @@ func asyncAPI(said comments) Object {
 	)
 }
 
-const about = "The real-time side of Lectern. Every request has one reply. Socket.IO and STOMP clients use the same " +
-	"names where the server speaks those: an op is what they emit or send to, an event what they listen for."
+const about = "The real-time side of Lectern. Every request has one reply. Socket.IO and STOMP clients are served " +
+	"too, with the same names and the same data (x-also-at)."
+
+// dialects are the other ways to the same messages; what they add is not of these schemas.
+var dialects = []Object{
+	obj("protocol", "socket.io", "version", "5", "address", "/socket.io/", "transports", []string{"polling", "websocket"},
+		"request", "emit(op, data, ack): the ack gets {ok, data} or {ok, error}; the room is the member room of data",
+		"event", "on(event, (data, {room, seq, ts}) => …)"),
+	obj("protocol", "stomp", "version", "1.2", "address", "/stomp", "transports", []string{"websocket"},
+		"request", "SEND to /app/ and the op with a dot for the colon: /app/quiz.answer; the room is a header",
+		"event", "SUBSCRIBE to /topic/room.ROOM for a room's events and /user/queue/… for one's own"),
+}
 
 func dotted(name string) string { return strings.ReplaceAll(name, ":", ".") }
