@@ -5,10 +5,14 @@ import (
 	"database/sql"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
 	"time"
+
+	driver "modernc.org/sqlite"
+	lib "modernc.org/sqlite/lib"
 
 	"lectern/persist/search"
 	"lectern/rooms"
@@ -52,8 +56,8 @@ var _ search.Index = (*Search)(nil)
 // OpenSearch opens the index file, and makes it when it is missing, damaged or of another version.
 func OpenSearch(ctx context.Context, path string) (*Search, error) {
 	s, err := openSearch(ctx, path)
-	if err == nil {
-		return s, nil
+	if err == nil || !useless(err) {
+		return s, err
 	}
 	for _, suffix := range []string{"", "-wal", "-shm"} {
 		if rmErr := os.Remove(path + suffix); rmErr != nil && !os.IsNotExist(rmErr) {
@@ -61,6 +65,19 @@ func OpenSearch(ctx context.Context, path string) (*Search, error) {
 		}
 	}
 	return openSearch(ctx, path)
+}
+
+// errUseless marks an index that can only be made anew.
+var errUseless = errors.New("it can't be used any more")
+
+// useless tells a damaged file from one that can't be opened now: that one may be in use, and must not be removed.
+func useless(err error) bool {
+	var se *driver.Error
+	if errors.As(err, &se) {
+		code := se.Code() & 0xff
+		return code == lib.SQLITE_CORRUPT || code == lib.SQLITE_NOTADB
+	}
+	return errors.Is(err, errUseless)
 }
 
 func openSearch(ctx context.Context, path string) (*Search, error) {
@@ -92,14 +109,14 @@ func (s *Search) prepare(ctx context.Context) error {
 			return err
 		}
 		if result != "ok" {
-			return fmt.Errorf("it is damaged: %s", result)
+			return fmt.Errorf("%w: %s", errUseless, result)
 		}
 		return nil
 	case 0:
 		_, err := s.db.ExecContext(ctx, searchSchema)
 		return err
 	}
-	return fmt.Errorf("it has version %d, this program knows %d", version, searchVersion)
+	return fmt.Errorf("%w: it has version %d, this program knows %d", errUseless, version, searchVersion)
 }
 
 // Apply implements search.Index.

@@ -1,6 +1,9 @@
 package sqlite
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -60,6 +63,25 @@ func TestSearchIsMadeAnew(t *testing.T) {
 		}
 		if err := s.Apply(t.Context(), changes); err != nil {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+	// One that is in use, or can't be written, is left alone.
+	if err := os.Chmod(path, 0); err != nil {
+		t.Fatal(err)
+	}
+	if other, err := OpenSearch(t.Context(), path); err == nil {
+		_ = other.Close() // root may do everything
+	} else if _, statErr := os.Stat(path); statErr != nil {
+		t.Errorf("%v, and then %v", err, statErr)
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for err, want := range map[error]bool{
+		errors.New("anything"): false, context.DeadlineExceeded: false, fmt.Errorf("x: %w", errUseless): true,
+	} {
+		if useless(err) != want {
+			t.Errorf("%v: removed %v", err, !want)
 		}
 	}
 	info, err := os.Stat(path)
