@@ -96,11 +96,29 @@ func (a *App) startShared() {
 // logged here.
 func (a *App) meetRedis(ctx context.Context) {
 	n := a.shared.node
+	n.Members = a.crowds(ctx)
 	n.SeenAt, n.Conns, n.Rooms = time.Now().UnixMilli(), a.net.Stats().Open, int(a.router.Stats().Rooms)
 	if err := a.shared.client.Report(ctx, n); err != nil {
 		return
 	}
 	_ = a.issuer.ReloadRevocations(ctx, time.Now())
+}
+
+// crowdsMost bounds the rooms that are looked through for a report.
+const crowdsMost = 100_000
+
+// crowds is how many connections each room has, of those that have any.
+func (a *App) crowds(ctx context.Context) map[string]int {
+	ctx, cancel := context.WithTimeout(ctx, redis.ReportEvery)
+	defer cancel()
+	list, _ := a.router.Look(ctx, "", crowdsMost)
+	members := make(map[string]int, len(list))
+	for i := range list {
+		if n := list[i].Connections; n > 0 {
+			members[list[i].Room] = n
+		}
+	}
+	return members
 }
 
 // stopShared takes the report back and stops looking after Redis.

@@ -97,6 +97,12 @@ func TestServersShareRedis(t *testing.T) {
 		var nodes []persist.Node
 		return json.Unmarshal([]byte(text), &nodes) == nil && len(nodes) == 2 && strings.Contains(text, b.Addr().String())
 	})
+	b.dial("/ws", "Authorization: Bearer "+b.token("bob", wire.RoleHost, "")).do(wire.OpRoomJoin, "hall",
+		wire.JoinData{})
+	until(t, "the room of the other server", func() bool {
+		status, text := ask(t, http.MethodGet, a.adminBase()+"/rooms/hall", "")
+		return status == http.StatusNotFound && strings.Contains(text, b.Addr().String()+" has 1 connections")
+	})
 	b.stop()
 	if _, text := ask(t, http.MethodGet, a.adminBase()+"/nodes", ""); strings.Contains(text, b.Addr().String()) {
 		t.Errorf("a server that has stopped is on the list: %s", text)

@@ -31,7 +31,7 @@ type listing[T any] struct {
 	More  bool `json:"more"` // there may be others: narrow the filter, or raise the limit
 }
 
-func handleInspection(mux *http.ServeMux, o *Inspection) {
+func handleInspection(mux *http.ServeMux, o *Inspection, others *Redis) {
 	mux.HandleFunc("GET /connections", func(w http.ResponseWriter, r *http.Request) {
 		limit, ok := limitOf(w, r, "user", "room", "address", "state")
 		if !ok {
@@ -83,7 +83,8 @@ func handleInspection(mux *http.ServeMux, o *Inspection) {
 		defer cancel()
 		list, _ := o.Rooms(ctx, r.PathValue("id"), 1)
 		if len(list) == 0 {
-			say(w, http.StatusNotFound, "this room is not in memory; lectern replay reads it from the store")
+			say(w, http.StatusNotFound, "this room is not in memory; "+others.whereElse(ctx, r.PathValue("id"))+
+				"lectern replay reads it from the store")
 			return
 		}
 		sayJSON(w, list[0])

@@ -117,7 +117,7 @@ func Handler(o Options) (h http.Handler, release func()) {
 	}
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 	handleDebug(mux, &o, profiles, stats)
-	handleInspection(mux, &o.Inspect)
+	handleInspection(mux, &o.Inspect, o.Redis)
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		say(w, http.StatusOK, "lectern admin port: /healthz /readyz /metrics /debug/lectern /debug/pprof/ "+
 			"/debug/profiling /debug/statsviz/ /connections /rooms /drain")

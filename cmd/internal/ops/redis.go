@@ -3,6 +3,7 @@ package ops
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -21,6 +22,23 @@ func (r *Redis) collect(out chan<- prometheus.Metric) {
 	gauge(out, redisUp, oneIf(s.Up))
 	count(out, redisCommands, float64(s.Commands))
 	count(out, redisFailures, float64(s.Failures))
+}
+
+// whereElse names another server that has members in a room; empty where there is none that is known. r may be nil.
+func (r *Redis) whereElse(ctx context.Context, room string) string {
+	if r == nil {
+		return ""
+	}
+	nodes, err := r.Nodes(ctx)
+	if err != nil {
+		return "Redis can't be asked which server has it; "
+	}
+	for i := range nodes {
+		if n := nodes[i].Members[room]; n > 0 {
+			return fmt.Sprintf("the server at %s has %d connections in it; ", nodes[i].Address, n)
+		}
+	}
+	return ""
 }
 
 // serveNodes lists the servers that report to the same Redis.
