@@ -25,6 +25,7 @@ engineio_version=6.6.8
 socketio_msgpack_version=3.0.2
 socketio_parser_version=4.2.7
 python_socketio_version=5.18.1
+python_msgpack_version=1.2.4
 
 # One flavour of build serves the binary, vet and the linters; the other is -race, which needs cgo.
 plain=(env CGO_ENABLED=0 "GOFLAGS=$(go env GOFLAGS) -trimpath")
@@ -114,13 +115,14 @@ spring_player() {
 
 # python_socketio prints a Python that has python-socketio with its client, after making it where it is missing.
 python_socketio() {
-    local into="$cache/python-socketio-$python_socketio_version"
+    local into="$cache/python-socketio-$python_socketio_version-$python_msgpack_version"
     if [ ! -e "$into/installed" ]; then
         apt_install python3 python3 python3-venv
         say "installing python-socketio $python_socketio_version into $into"
         rm -rf "$into"
         python3 -m venv "$into" >&2
-        "$into/bin/pip" install -q --disable-pip-version-check "python-socketio[client]==$python_socketio_version" >&2
+        "$into/bin/pip" install -q --disable-pip-version-check \
+            "python-socketio[client]==$python_socketio_version" "msgpack==$python_msgpack_version" >&2
         touch "$into/installed"
     fi
     printf '%s\n' "$into/bin/python"

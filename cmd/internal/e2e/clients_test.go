@@ -46,7 +46,7 @@ var clientKinds = []clientKind{
 	{"stompjs", func(setup) []string { return []string{"node", filepath.Join("clients", "stompjs.mjs")} }},
 	{"spring", func(s setup) []string { return []string{"java", "-cp", s.spring, "lectern.Player"} }},
 	socketIOPlayer("default"), socketIOPlayer("websocket"), socketIOPlayer("polling"), socketIOPlayer("msgpack"),
-	pythonPlayer("default"), pythonPlayer("websocket"),
+	pythonPlayer("default"), pythonPlayer("websocket"), pythonPlayer("msgpack"),
 	{"native", nil}, // in this process
 }
 

@@ -80,3 +80,12 @@ func TestSocketIOProduct(t *testing.T) {
 	p := serve(t, s, t.TempDir())
 	socketIOScript(t, s, "product.mjs", p.base, 100, map[string]func(){"kill": p.kill, "restart": p.start})
 }
+
+// The same through nginx, as deploy/nginx/ sets it up.
+func TestSocketIOThroughNginx(t *testing.T) {
+	s := needServer(t)
+	p := serve(t, s, t.TempDir(), "LECTERN_TRUSTED_PROXIES=127.0.0.1")
+	between := nginx(t, p.listen)
+	socketIOScript(t, s, "product.mjs", "https://"+between.secure, 100,
+		map[string]func(){"kill": p.kill, "restart": p.start})
+}

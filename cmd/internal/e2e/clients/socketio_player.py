@@ -1,4 +1,4 @@
-"""A player with python-socketio: socketio_player.py default|websocket.
+"""A player with python-socketio: socketio_player.py default|websocket|msgpack.
 
 Its orders come in PLAYER_INPUT, its result goes out as one line of JSON, as player.mjs has them.
 """
@@ -10,10 +10,11 @@ import threading
 import socketio
 
 orders = json.loads(os.environ["PLAYER_INPUT"])
-transports = {"default": None, "websocket": ["websocket"]}[sys.argv[1]]
+transports = {"default": None, "websocket": ["websocket"], "msgpack": None}[sys.argv[1]]
+serializer = "msgpack" if sys.argv[1] == "msgpack" else "default"
 result = {"name": orders["name"], "score": 0, "rank": 0, "questions": 0, "durable": 0, "receipts": 0, "ended": False}
 over = threading.Event()
-client = socketio.Client(reconnection=False)
+client = socketio.Client(reconnection=False, serializer=serializer)
 
 
 def look():
