@@ -15,6 +15,6 @@
 // Under clients are players of a game with other people's clients: each is a process that gets its orders in
 // PLAYER_INPUT (orders), plays, and prints its result (played). TestMixedQuiz has one row for each kind.
 //
-// Under socketio are scripts that hold the server against the protocols of Engine.IO and Socket.IO packet by packet, and
-// against their official clients; each reports how many checks it made and which failed.
+// Under socketio are scripts that hold the server against the protocols of Engine.IO and Socket.IO packet by packet,
+// and against their official clients; each reports how many checks it made and which failed.
 package e2e
