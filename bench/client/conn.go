@@ -145,6 +145,27 @@ func (c *Conn) Stall() {
 	_ = unix.EpollCtl(c.engine.epfd, unix.EPOLL_CTL_DEL, int(c.fd), nil)
 }
 
+// SendWaiting is Send for a connection that has stalled: it waits, and the engine with it, until the kernel has taken
+// all, for at most waitMs. It reports whether that was so.
+func (c *Conn) SendWaiting(payload []byte, waitMs int) bool {
+	b := appendMasked(nil, opText, payload, c.engine.mask())
+	for len(b) > 0 {
+		n, err := rawWrite(int(c.fd), b)
+		if err == unix.EAGAIN {
+			fds := []unix.PollFd{{Fd: c.fd, Events: unix.POLLOUT}}
+			if ready, err := unix.Poll(fds, waitMs); err != nil && err != unix.EINTR || ready == 0 {
+				return false
+			}
+			continue
+		}
+		if err != nil {
+			return false
+		}
+		b = b[n:]
+	}
+	return true
+}
+
 func (c *Conn) watch(out bool) {
 	c.wantOut = out
 	events := uint32(unix.EPOLLIN | unix.EPOLLRDHUP)

@@ -65,7 +65,7 @@ func (s *fanoutScript) run(ctx context.Context, r *run) error {
 	if err := r.connectAll(ctx); err != nil {
 		return err
 	}
-	r.stall(s.opt.Stalled)
+	r.stall(ctx, s.opt.Stalled)
 	r.countRooms(s.rooms)
 	r.beginMeasure("measure")
 	start := client.Now()
@@ -82,27 +82,6 @@ func (s *fanoutScript) run(ctx context.Context, r *run) error {
 	})
 	r.endMeasure("measure")
 	return nil
-}
-
-// stall makes n members stop reading, the last of each room; publishers are the first.
-func (r *run) stall(n int) {
-	if n == 0 {
-		return
-	}
-	r.each(func(w *worker) {
-		for _, id := range w.ids {
-			m := &w.f.members[id]
-			room := int(m.room)
-			share := n / r.opt.Rooms
-			if room < n%r.opt.Rooms {
-				share++
-			}
-			if id >= w.f.first(room+1)-share && m.state == memberReady {
-				m.state = memberStalled
-				m.conn.Stall()
-			}
-		}
-	})
 }
 
 // countRooms counts the members that are ready, room by room: lost ones show as errors, not as lost deliveries.

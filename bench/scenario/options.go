@@ -34,7 +34,8 @@ type Options struct {
 	// Burst, in fanout, takes the place of Rate: so many messages of each room are sent at once, and again when all
 	// have arrived.
 	Burst int
-	// Stalled, in fanout, is how many of the connections stop reading once all have joined. Nothing is expected of them.
+	// Stalled, in fanout, is how many of the connections stop reading once all have joined. They are flooded first, so
+	// that whatever they are sent waits with the server. Nothing is expected of them.
 	Stalled int
 	// Duration is how long the measured phase sends (default 10 s). storm and quiz end when they are done.
 	Duration time.Duration
@@ -65,6 +66,8 @@ type Options struct {
 
 	// quiet is how long nothing may arrive before what is missing counts as lost; tests shorten it.
 	quiet time.Duration
+	// floodTexts is how many messages stalled members are flooded with; negative: none. Tests shorten it.
+	floodTexts int
 }
 
 // QuizOptions are the settings of the scenario quiz.
@@ -138,6 +141,7 @@ func (o Options) withDefaults() (Options, error) {
 	o.ConnectTimeout = orDefault(o.ConnectTimeout, time.Minute)
 	o.Patience = orDefault(o.Patience, time.Minute)
 	o.quiet = orDefault(o.quiet, o.Patience/20)
+	o.floodTexts = max(orDefault(o.floodTexts, floodTexts), 0)
 	if o.Scenario == "quiz" {
 		o.Rooms = 1
 	}

@@ -308,7 +308,7 @@ func TestMixedCountsEveryPart(t *testing.T) {
 
 // Those that stop reading are not expected to get anything, and the others get everything.
 func TestFanoutWithStalledMembers(t *testing.T) {
-	opt := Options{Scenario: "fanout", Conns: 30, Rooms: 3, Rate: 50, Stalled: 6, Engines: 2}
+	opt := Options{Scenario: "fanout", Conns: 30, Rooms: 3, Rate: 50, Stalled: 6, Engines: 2, floodTexts: -1}
 	res := perform(t, startFake(t), opt)
 	clean(t, res)
 	if res.Stalled != 6 || res.Expected != res.Sent*8 {
