@@ -172,7 +172,7 @@ func (w *stompWalk) answered(frame *walkFrame, refused bool) {
 // does, and nothing ends the connection or panics.
 func TestStompReceiptsWhateverHappens(t *testing.T) {
 	receipts := 0
-	for seed := range uint64(150) {
+	for seed := range uint64(60) {
 		h := newHall(t)
 		h.posts.keep = true
 		w := &stompWalk{
@@ -209,7 +209,7 @@ func TestStompReceiptsWhateverHappens(t *testing.T) {
 		}
 		receipts += len(came)
 	}
-	if receipts < 1000 {
+	if receipts < 400 {
 		t.Errorf("only %d receipts came in all", receipts)
 	}
 }
