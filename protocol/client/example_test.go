@@ -32,12 +32,12 @@ func Example() {
 	}})
 	for _, c := range []*client.Client{ada, bob} {
 		if _, err := c.Join(ctx, "room-1", wire.JoinData{}); err != nil {
-			log.Fatal(err)
+			log.Panic(err)
 		}
 	}
 	data := wire.PublishData{Event: "cursor", Payload: json.RawMessage(`{"x":3}`), Key: "once"}
 	if err := ada.Retry(ctx, wire.OpRoomPublish, "room-1", data, nil); err != nil { // the key makes a retry safe
-		log.Fatal(err)
+		log.Panic(err)
 	}
 	fmt.Println(<-heard)
 	fmt.Println("the clocks differ by less than a minute:", time.Since(ada.ServerNow()).Abs() < time.Minute)
@@ -59,7 +59,7 @@ func ExampleClient_Answer() {
 		Type: wire.SingleChoice, Text: "France?", Options: []wire.Option{{Text: "Paris", Correct: true}, {Text: "Lyon"}},
 	}}}
 	if err := host.Request(ctx, wire.OpQuizCreate, "", wire.QuizCreateData{Quiz: quiz}, &game); err != nil {
-		log.Fatal(err)
+		log.Panic(err)
 	}
 
 	questions, ranks := make(chan wire.QuestionView, 1), make(chan wire.QuizRank, 1)
@@ -76,10 +76,10 @@ func ExampleClient_Answer() {
 		}
 	}})
 	if _, err := player.Join(ctx, game.PIN, wire.JoinData{}); err != nil { // the room by its PIN
-		log.Fatal(err)
+		log.Panic(err)
 	}
 	if err := host.Request(ctx, wire.OpQuizStart, game.Room, nil, nil); err != nil {
-		log.Fatal(err)
+		log.Panic(err)
 	}
 	q := <-questions
 	fmt.Println(q.Text, q.Options[0].Text, "or", q.Options[1].Text)
@@ -89,7 +89,7 @@ func ExampleClient_Answer() {
 	answer := wire.AnswerData{Question: q.Number, Answer: json.RawMessage(`"0"`), Key: "ada-1"}
 	receipt, err := player.Answer(ctx, game.PIN, answer)
 	if err != nil {
-		log.Fatal(err)
+		log.Panic(err)
 	}
 	fmt.Println("durable:", receipt.Durable)
 	rank := <-ranks
@@ -104,7 +104,7 @@ func ExampleClient_Answer() {
 func connect(ctx context.Context, cfg client.Config) *client.Client {
 	c, err := client.New(cfg)
 	if err != nil {
-		log.Fatal(err)
+		log.Panic(err)
 	}
 	go func() { _ = c.Run(ctx) }()
 	return c
@@ -116,24 +116,24 @@ func serve() (url string, stop func()) {
 	if bin == "" {
 		dir, err := os.MkdirTemp("", "lectern-example")
 		if err != nil {
-			log.Fatal(err)
+			log.Panic(err)
 		}
 		defer func() { _ = os.RemoveAll(dir) }() // the process keeps running without its file
 		bin = filepath.Join(dir, "lectern")
 		build := exec.Command("go", "build", "-trimpath", "-o", bin, "lectern/cmd/lectern")
 		build.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := build.CombinedOutput(); err != nil {
-			log.Fatalf("%v\n%s", err, out)
+			log.Panicf("%v\n%s", err, out)
 		}
 	}
 	server := exec.Command(bin, "serve", "--dev", "--listen", "127.0.0.1:0", "--admin", "", "--store", "memory")
 	server.Env = []string{"LECTERN_QUIZ_LEAD=300ms", "LECTERN_DRAIN=0s"}
 	out, err := server.StdoutPipe()
 	if err != nil {
-		log.Fatal(err)
+		log.Panic(err)
 	}
 	if err := server.Start(); err != nil {
-		log.Fatal(err)
+		log.Panic(err)
 	}
 	address := regexp.MustCompile(`http://(127\.0\.0\.1:\d+)`)
 	lines := bufio.NewScanner(out)
@@ -145,6 +145,6 @@ func serve() (url string, stop func()) {
 			}
 		}
 	}
-	log.Fatal("the server does not say where it listens")
+	log.Panic("the server does not say where it listens")
 	return "", nil
 }

@@ -1,6 +1,7 @@
 package forwarded
 
 import (
+	"bytes"
 	"encoding/binary"
 	"net/netip"
 	"strings"
@@ -57,7 +58,7 @@ func TestProxiesThatAreNone(t *testing.T) {
 
 // header2 is a header of version 2.
 func header2(command, family byte, addresses []byte) string {
-	h := append([]byte(signature2), 0x20|command, family)
+	h := append(bytes.Clone(signature2), 0x20|command, family)
 	return string(append(binary.BigEndian.AppendUint16(h, uint16(len(addresses))), addresses...))
 }
 

@@ -141,30 +141,22 @@ type oddInteger struct {
 }
 
 func (w *walker) walk(s *shape) *misfit {
-	ok := true
+	fits := false
 	switch c := w.in[w.pos]; {
 	case s.kind == kindAny:
-		return w.skip()
-	case c == '{':
-		if s.kind == kindObject {
-			return w.walkObject(s)
-		}
-		ok = false
-	case c == '[':
-		if s.kind == kindArray {
-			return w.walkArray(s)
-		}
-		ok = false
+		fits = true
+	case c == '{' && s.kind == kindObject:
+		return w.walkObject(s)
+	case c == '[' && s.kind == kindArray:
+		return w.walkArray(s)
 	case c == '"':
-		ok = s.kind == kindString
+		fits = s.kind == kindString
 	case c == 't', c == 'f':
-		ok = s.kind == kindBool
-	case c == 'n':
-		ok = false
-	default:
+		fits = s.kind == kindBool
+	case c == '-', c >= '0' && c <= '9':
 		return w.walkNumber(s)
 	}
-	if !ok {
+	if !fits {
 		return &misfit{rule: wire.RuleType, message: "must be " + kindNames[s.kind]}
 	}
 	return w.skip()
