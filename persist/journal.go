@@ -18,6 +18,7 @@ type Config struct {
 	BatchBytesMax   int              // of one transaction, beyond which no further append joins it; default 4 MiB
 	BatchRecordsMax int              // of one transaction, likewise; default 10,000
 	FlushTimeout    time.Duration    // of one transaction; default 30 s
+	Pace            time.Duration    // from the beginning of one flush to that of the next, at least; default none
 	Now             func() time.Time // for durations in Stats; default time.Now
 	Logger          *slog.Logger     // failed flushes; default slog.Default
 	Gate            Gate             // what Refuses asks; default the store, if it is one
@@ -161,7 +162,11 @@ func (j *Journal) Run(ctx context.Context) error {
 	for {
 		batch, closing := j.take()
 		if len(batch) > 0 {
+			began := time.Now()
 			j.write(batch)
+			if rest := j.cfg.Pace - time.Since(began); rest > 0 && !closing {
+				<-time.After(rest)
+			}
 			continue
 		}
 		if closing {

@@ -474,3 +474,24 @@ func (f *flakyStore) AppendRecords(ctx context.Context, recs []rooms.Record) err
 	}
 	return f.Store.AppendRecords(ctx, recs)
 }
+
+// TestPace: a flush that comes alone is not held up; those behind it share the next, which keeps its distance.
+func TestPace(t *testing.T) {
+	const pace = 200 * time.Millisecond
+	h := start(t, true, persist.Config{Pace: pace})
+	h.run()
+	began := time.Now()
+	h.append("first", rec("a", 1, 1)...)
+	h.flush(1, nil)
+	h.want("first ok")
+	if took := time.Since(began); took > pace {
+		t.Errorf("the first waited %s", took)
+	}
+	h.append("second", rec("a", 2, 2)...)
+	h.append("third", rec("b", 1, 1)...)
+	h.flush(2, nil)
+	h.want("second ok", "third ok")
+	if took := time.Since(began); took < pace {
+		t.Errorf("the next flush began after %s, want at least %s", took, pace)
+	}
+}

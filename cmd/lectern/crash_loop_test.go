@@ -36,17 +36,21 @@ func crashes(t *testing.T) int {
 // goes on, the clients come back with what they had, and in the end every answer and message that was acknowledged is
 // recorded once, was seen once by everybody, and counts in scores that a replay gives as well.
 func TestKilledAgainAndAgain(t *testing.T) {
+	t.Parallel()
 	if raced {
 		t.Skip("takes minutes with the race detector, which watches the same code in the tests of its packages")
 	}
 	t.Run("SQLite", func(t *testing.T) {
+		t.Parallel()
 		newLesson(t, "sqlite:"+filepath.Join(t.TempDir(), "x.db")).run(crashes(t), nil)
 	})
 	t.Run("PostgreSQL", func(t *testing.T) {
+		t.Parallel()
 		p := pgtest.New(t, "fsync=off")
 		newLesson(t, p.Database(t)).run(crashes(t), nil)
 	})
 	t.Run("PostgreSQL that goes away", func(t *testing.T) {
+		t.Parallel()
 		p := pgtest.New(t, "fsync=off")
 		newLesson(t, p.Database(t)).run(crashes(t), p)
 	})

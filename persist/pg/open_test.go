@@ -23,6 +23,7 @@ import (
 
 // TestSchemaFile holds schema.txt to what the migrations make.
 func TestSchemaFile(t *testing.T) {
+	t.Parallel()
 	p := pgtest.Shared(t)
 	s := open(t, pg.Config{URL: p.Database(t)})
 	lines, err := s.Schema(t.Context())
@@ -60,6 +61,7 @@ func databaseOf(url string) string {
 }
 
 func TestCanNotBeOpened(t *testing.T) {
+	t.Parallel()
 	p := pgtest.Shared(t)
 	good := p.Database(t)
 	wrong := strings.Replace(good, pgtest.Password, "wrong-word", 1)
@@ -91,6 +93,7 @@ func TestCanNotBeOpened(t *testing.T) {
 }
 
 func TestNewerSchema(t *testing.T) {
+	t.Parallel()
 	p := pgtest.Shared(t)
 	url := p.Database(t)
 	if err := open(t, pg.Config{URL: url}).Close(); err != nil {
@@ -104,6 +107,7 @@ func TestNewerSchema(t *testing.T) {
 }
 
 func TestSchemaChangedByHand(t *testing.T) {
+	t.Parallel()
 	p := pgtest.Shared(t)
 	for _, c := range []struct{ change, said string }{
 		{"ALTER TABLE rooms DROP COLUMN closed_at", "missing: column rooms.closed_at bigint"},
@@ -128,6 +132,7 @@ func TestSchemaChangedByHand(t *testing.T) {
 }
 
 func TestSecondServer(t *testing.T) {
+	t.Parallel()
 	url := pgtest.Shared(t).Database(t)
 	first := open(t, pg.Config{URL: url})
 	wantAdvice(t, pg.Config{URL: url}, "in use by another lectern", "stop it")
@@ -151,6 +156,7 @@ func TestSecondServer(t *testing.T) {
 // TestFence: a server whose lock was lost goes on writing beside the one that took its place. No index is written
 // twice, and whoever comes second is told so.
 func TestFence(t *testing.T) {
+	t.Parallel()
 	p := pgtest.Shared(t)
 	url := p.Database(t)
 	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
@@ -158,7 +164,8 @@ func TestFence(t *testing.T) {
 	if err := old.AppendRecords(t.Context(), storetest.Records("a", 1, 3)); err != nil {
 		t.Fatal(err)
 	}
-	p.SQL(t, databaseOf(url), "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
+	p.SQL(t, databaseOf(url), "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' "+
+		"AND database = (SELECT oid FROM pg_database WHERE datname = current_database())")
 	fresh := open(t, pg.Config{URL: url, Logger: quiet})
 	theirs := storetest.Record("a", 4)
 	theirs.Data = []byte(`{"of":"the new one"}`)
@@ -187,6 +194,7 @@ func TestFence(t *testing.T) {
 
 // TestAwayAndBack: what is asked while the database is down fails with ErrUnavailable, and all is well afterwards.
 func TestAwayAndBack(t *testing.T) {
+	t.Parallel()
 	p := pgtest.New(t, "fsync=off")
 	url := p.Database(t)
 	var log strings.Builder

@@ -42,6 +42,7 @@ func open(tb testing.TB, cfg pg.Config) *pg.Store {
 
 func TestStore(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) (persist.Store, func() persist.Store) {
+		t.Parallel() // each has a database of its own, and most of the time is spent on making those
 		url := pgtest.Shared(t).Database(t)
 		s := open(t, pg.Config{URL: url})
 		return s, func() persist.Store {
@@ -56,6 +57,7 @@ func TestStore(t *testing.T) {
 // TestMonthsAreDropped: a month whose rooms were all closed long ago goes as a table; one with a room that lives stays,
 // without the rooms that were closed.
 func TestMonthsAreDropped(t *testing.T) {
+	t.Parallel()
 	p := pgtest.Shared(t)
 	url := p.Database(t)
 	now := time.Date(2026, 1, 15, 12, 0, 0, 0, time.UTC)

@@ -49,6 +49,7 @@ func overPG(t *testing.T, url, path string, logs *logBuffer) *spool.Store {
 // TestPostgreSQLAway: the real thing is stopped, frozen, killed and made read-only under a journal that writes on. All
 // records are acknowledged, and in the end PostgreSQL has each of them once.
 func TestPostgreSQLAway(t *testing.T) {
+	t.Parallel()
 	p := pgtest.New(t, "fsync=off")
 	url := p.Database(t)
 	logs := new(logBuffer)
@@ -129,6 +130,7 @@ func readOnly(t *testing.T, p *pgtest.Instance, url, value string) {
 
 // TestRestartWithSpool: the server dies while PostgreSQL is away. The next one writes what was spooled first.
 func TestRestartWithSpool(t *testing.T) {
+	t.Parallel()
 	p := pgtest.New(t, "fsync=off")
 	url, path := p.Database(t), filepath.Join(t.TempDir(), "spool.db")
 	s := overPG(t, url, path, new(logBuffer))

@@ -172,7 +172,7 @@ func (a *App) startRooms(ctx context.Context) error {
 	a.roomsCfg.Quiz.ReceiptKey = func() string { return a.issuer.Receipts().Current() }
 	a.startSearch(ctx)
 	gate, _ := a.store.(persist.Gate) // recorded may hide it
-	a.journal = persist.New(a.recorded(), persist.Config{Logger: a.log, Gate: gate})
+	a.journal = persist.New(a.recorded(), persist.Config{Logger: a.log, Gate: gate, Pace: a.cfg.Journal.Pace})
 	a.journalDone = make(chan struct{})
 	go func() {
 		defer close(a.journalDone)

@@ -99,6 +99,9 @@ type Config struct {
 		Timeout time.Duration `key:"postgres.timeout" default:"2s" min:"100ms" max:"20s"`
 		Sync    string        `key:"postgres.sync" default:"on" oneof:"on,off"`
 	}
+	Journal struct {
+		Pace time.Duration `key:"journal.pace" default:"0" min:"0" max:"1s"`
+	}
 	Spool struct {
 		File     string `key:"spool.file" default:"data/spool.db"`
 		BytesMax int    `key:"spool.bytes_max" default:"1073741824" min:"1048576" max:"1099511627776"`

@@ -58,6 +58,8 @@ var docs = map[string]string{
 	"postgres.conns":             "connections to PostgreSQL, besides the one that holds the lock",
 	"postgres.timeout":           "a call that takes longer has failed: PostgreSQL counts as away",
 	"postgres.sync":              "off: an answer is acknowledged before PostgreSQL has it on disk; its crash may lose it",
+	"journal.pace": "time between two commits, at least: less CPU per answer, and that much more until it is " +
+		"acknowledged while many come; 0: none",
 	"spool.file": "with PostgreSQL: where records wait while it is away, on a local disk; empty: nowhere, and " +
 		"what must be recorded is refused then",
 	"spool.bytes_max":        "what waits there at most; beyond it what must be recorded is refused",
