@@ -1,6 +1,7 @@
 package app
 
 import (
+	"encoding/json"
 	"fmt"
 	"net"
 	"runtime"
@@ -9,6 +10,7 @@ import (
 	"syscall"
 	"testing"
 
+	"lectern/cmd/internal/config"
 	"lectern/netpoll"
 	"lectern/protocol/wire"
 	"lectern/protocol/ws"
@@ -53,7 +55,7 @@ func TestIdleMembersAreSmall(t *testing.T) {
 		wg.Go(func() {
 			for i := d; i < members; i += dialers {
 				var err error
-				if fds[i], err = s.bareMember(i); err != nil {
+				if fds[i], err = s.bareMember(i, 0); err != nil {
 					faults <- fmt.Errorf("member %d: %w", i, err)
 					return
 				}
@@ -92,11 +94,15 @@ func liveBytes() int64 {
 }
 
 // bareMember connects, upgrades and joins with nothing but system calls, so that the test's side costs no heap. It
-// returns once the reply to the join is there; what comes later is left unread.
-func (s *server) bareMember(i int) (int, error) {
+// returns once the reply to the join is there; what comes later is left unread. receiveBytes bounds what the kernel
+// takes for it (zero: as usual).
+func (s *server) bareMember(i, receiveBytes int) (int, error) {
 	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err == nil && receiveBytes > 0 {
+		err = syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_RCVBUF, receiveBytes)
+	}
 	if err != nil {
-		return 0, err
+		return fd, err
 	}
 	addr := &syscall.SockaddrInet4{Port: s.port(), Addr: [4]byte{127, 0, 0, 1}}
 	if err := syscall.Connect(fd, addr); err != nil {
@@ -130,3 +136,69 @@ func containsAll(s string, parts ...string) bool {
 }
 
 func (s *server) port() int { return s.Addr().(*net.TCPAddr).Port }
+
+// TestBurstGivesItsMemoryBack lets members fall behind by more than the kernel keeps for them, so that outboxes and the
+// engine's buffers grow, and read on: afterwards nothing of it is left.
+func TestBurstGivesItsMemoryBack(t *testing.T) {
+	const (
+		members, events, payloadBytes = 8, 1200, 8 << 10
+		peakBytes                     = 2 << 20   // what the burst must take, or it tests nothing
+		leftBytes                     = 512 << 10 // less than what the collector's spans vary by
+	)
+	// On disk: the store in memory would keep the burst itself.
+	s := start(t, onDisk(t.TempDir()), func(c *config.Config) { c.Conns.OutboxHardBytes = 64 << 20 })
+	host := s.dial("/ws?guest=Host")
+	host.join("hall", wire.JoinData{})
+	payload := json.RawMessage(`"` + strings.Repeat("x", payloadBytes) + `"`)
+	publish := func(event string, count int) {
+		for range count {
+			host.do(wire.OpRoomPublish, "hall", wire.PublishData{Event: event, Payload: payload})
+		}
+		host.queue, host.frames = nil, nil // the test's own memory of it
+	}
+	publish("before", events) // the room keeps some for those who come back
+	fds := make([]int, members)
+	for i := range fds {
+		var err error
+		if fds[i], err = s.bareMember(i, 8<<10); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = syscall.Close(fds[i]) })
+	}
+	base := liveBytes()
+	publish("burst", events)
+	peak := liveBytes() - base
+	if blocked := s.net.Stats().Blocked; peak < peakBytes || blocked != members {
+		t.Errorf("the burst took %d bytes, and %d members were behind: it tests nothing", peak, blocked)
+	}
+	var wg sync.WaitGroup
+	for _, fd := range fds {
+		wg.Go(func() {
+			if err := readEvents(fd, `"ev":"burst"`, events); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	until(t, "that nobody is behind any more", func() bool { return s.net.Stats().Blocked == 0 })
+	left := liveBytes() - base
+	t.Logf("the burst took %d bytes of heap; %d are left of it", peak, left)
+	if left > leftBytes {
+		t.Errorf("%d bytes are left of the burst, at most %d are allowed", left, leftBytes)
+	}
+}
+
+// readEvents reads from a bare member until it has had so many events.
+func readEvents(fd int, event string, count int) error {
+	buf, tail, got := make([]byte, 64<<10), "", 0
+	for got < count {
+		n, err := syscall.Read(fd, buf)
+		if err != nil || n == 0 {
+			return fmt.Errorf("read: %d bytes, %w after %d events", n, err, got)
+		}
+		text := tail + string(buf[:n])
+		got += strings.Count(text, event)
+		tail = text[max(0, len(text)-len(event)+1):]
+	}
+	return nil
+}
