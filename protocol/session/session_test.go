@@ -339,3 +339,52 @@ func BenchmarkHandshake(b *testing.B) {
 		out, _ = m.Feed(in, s, out[:0])
 	}
 }
+
+// guarded is a sink that has had enough after some pings and compressed messages.
+type guarded struct {
+	*sink
+	m               *Machine
+	pings, inflates int // still allowed
+}
+
+func (g *guarded) allow(left *int, what string) bool {
+	if *left--; *left >= 0 {
+		return true
+	}
+	g.note("no more %s", what)
+	g.m.Abort()
+	return false
+}
+
+func (g *guarded) Ping() bool       { return g.allow(&g.pings, "pings") }
+func (g *guarded) Inflate(int) bool { return g.allow(&g.inflates, "inflating") }
+
+// A Guard stops what a peer can make the Machine do without end, and nothing behind it is read.
+func TestGuardStopsFloods(t *testing.T) {
+	zipped := ws.AppendMasked(nil, ws.OpText, true, true, ws.AppendDeflated(nil, []byte("z")), 7)
+	for name, c := range map[string]struct {
+		stream []byte
+		calls  string
+		pongs  int
+	}{
+		"pings": {
+			join(control(ws.OpPing, ""), control(ws.OpPing, ""), control(ws.OpPing, ""), text("never read")),
+			"head /ws; opened; no more pings", 2,
+		},
+		"compressed messages": {
+			join(zipped, zipped, zipped, text("never read")),
+			`head /ws; opened; message false "z"; message false "z"; no more inflating`, 0,
+		},
+	} {
+		for cutting, cut := range map[string]func(int) int{"all": all, "one": one} {
+			g := &guarded{sink: accepting(), m: New(&Config{}), pings: 2, inflates: 2}
+			out, res := feed(g.m, join(handshake("/ws", offer), c.stream), g, cut)
+			if g.String() != c.calls || res.Action != Close || g.m.State() != Closed || g.m.BufferedBytes() != 0 {
+				t.Errorf("%s, %s: %s, %+v", name, cutting, g, res)
+			}
+			if n := bytes.Count(afterHead(t, out), ws.AppendPong(nil, nil)); n != c.pongs {
+				t.Errorf("%s, %s: %d pongs", name, cutting, n)
+			}
+		}
+	}
+}
