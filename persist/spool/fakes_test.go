@@ -30,6 +30,7 @@ type flaky struct {
 	*mem.Store
 	mode  atomic.Int32
 	tries atomic.Int32 // appends that were tried
+	hold  atomic.Pointer[chan struct{}]
 }
 
 func newFlaky() *flaky { return &flaky{Store: mem.New(nil)} }
@@ -48,8 +49,14 @@ func (f *flaky) AppendRecords(ctx context.Context, recs []rooms.Record) error {
 		_ = f.Store.AppendRecords(ctx, recs)
 		return errAway
 	}
+	if hold := f.hold.Load(); hold != nil && len(recs) != firstDrain {
+		<-*hold
+	}
 	return f.Store.AppendRecords(ctx, recs)
 }
+
+// firstDrain is the size of the batches that a long spool is drained by; hold stops what comes after them.
+const firstDrain = 5_000
 
 func (f *flaky) ReadRoom(ctx context.Context, room string, visit func(rooms.Record) error) error {
 	if mode(f.mode.Load()) != up {

@@ -208,6 +208,33 @@ func TestReadWhileDraining(t *testing.T) {
 	r.holds(r.s, "a", storetest.Records("a", 1, 10))
 }
 
+// TestReadBeforeAllIsDrained: what is still on its way to the database is read from the spool.
+func TestReadBeforeAllIsDrained(t *testing.T) {
+	r := newRig(t)
+	r.append(storetest.Records("a", 1, 5)...)
+	r.primary.is(down)
+	r.append(storetest.Records("b", 1, firstDrain-5)...)
+	r.append(storetest.Records("a", 6, 1000)...)
+	hold := make(chan struct{})
+	r.primary.hold.Store(&hold)
+	release := sync.OnceFunc(func() {
+		r.primary.hold.Store(nil)
+		close(hold)
+	})
+	defer release()
+	r.primary.is(up)
+	eventually(t, "the first batch has arrived", func() bool { return r.s.SpoolStats().Drained == firstDrain })
+	if got := r.s.SpoolStats(); got.State != persist.SpoolDraining || got.Records != 990 {
+		t.Fatalf("%+v", got)
+	}
+	r.holds(r.primary, "a", storetest.Records("a", 1, 10))
+	r.holds(r.s, "a", storetest.Records("a", 1, 1000))
+	r.append(storetest.Records("a", 1001, 1002)...) // behind what is spooled
+	release()
+	r.back()
+	r.holds(r.primary, "a", storetest.Records("a", 1, 1002))
+}
+
 // TestUnansweredCommit: the database has committed and the answer was lost.
 func TestUnansweredCommit(t *testing.T) {
 	r := newRig(t)
