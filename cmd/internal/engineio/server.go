@@ -24,6 +24,9 @@ type Config struct {
 	// Begin runs when a long-polling session has been opened: the owner ties its state to s.Conn and calls s.Run. On the
 	// session's loop.
 	Begin func(s *Session)
+	// FirstPing is after how long a new session gets its first ping, at most Settings.PingInterval: sessions that began in
+	// one burst would otherwise be asked in one burst too. Nil: after the interval. On the session's loop.
+	FirstPing func(*netpoll.Loop) time.Duration
 	// Loops are where sessions may be seated. Any goroutine.
 	Loops func() []*netpoll.Loop
 	// Accepting is false while new sessions are refused. Any goroutine.

@@ -60,7 +60,11 @@ func (s *Session) begin(upgradable bool) {
 	c.sessions[s.medium()].Add(1)
 	c.opened[s.medium()].Add(1)
 	s.sendPacket(string(eio.AppendOpen(nil, s.sid, upgradable, s.srv.cfg.Settings)))
-	s.conn.SetTimer(netpoll.TimerHeartbeat, s.srv.cfg.Settings.PingInterval)
+	first := s.srv.cfg.Settings.PingInterval
+	if s.srv.cfg.FirstPing != nil {
+		first = s.srv.cfg.FirstPing(s.loop)
+	}
+	s.conn.SetTimer(netpoll.TimerHeartbeat, first)
 }
 
 // sendPacket sends a text packet.

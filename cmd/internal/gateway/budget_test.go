@@ -94,3 +94,26 @@ func TestHeartbeatsAreSpread(t *testing.T) {
 		t.Errorf("%d pings in one tick, at most %d are expected", most, limit)
 	}
 }
+
+// Sessions of Engine.IO that began in one burst are not pinged in one.
+func TestEnginePingsAreSpread(t *testing.T) {
+	const sessions, every, tick = 2000, 10 * time.Second, 10 * time.Millisecond
+	h := newHallOf(t, netpoll.Config{Loops: 2, ConnsMax: 2 * sessions}, every)
+	for range sessions {
+		c := h.net.Dial()
+		c.Write([]byte("GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\n" +
+			"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"))
+		c.Write(ws.AppendMaskedText(nil, []byte(`40{"name":"Ada"}`), 7))
+	}
+	h.net.Run()
+	all, most := 0, 0
+	for range every / tick {
+		before := h.net.Stats().Writes
+		h.net.Advance(tick)
+		pings := int(h.net.Stats().Writes - before)
+		all, most = all+pings, max(most, pings)
+	}
+	if all < sessions*99/100 || all > sessions*101/100 || most > 3*sessions/int(every/tick)+20 {
+		t.Errorf("%d pings for %d sessions in one interval, at most %d in one tick", all, sessions, most)
+	}
+}

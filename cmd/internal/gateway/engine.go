@@ -28,6 +28,7 @@ func (g *Gateway) newEngine() *engineio.Server {
 			PingInterval: g.cfg.PingEvery, PingTimeout: enginePingTimeout, MaxPayload: g.cfg.messageBytesMax(),
 		},
 		UpgradeTimeout: engineUpgradeTimeout, PacketsMax: enginePacketsMax, OriginAllowed: g.originAllowed,
+		FirstPing: func(l *netpoll.Loop) time.Duration { return within(l, g.cfg.PingEvery) },
 		Begin:     g.beginPolling,
 		Loops:     func() []*netpoll.Loop { return *g.loops.Load() },
 		Accepting: func() bool { return !g.draining.Load() },

@@ -218,8 +218,12 @@ func (m *member) tokenDue() {
 // firstHeartbeat is when a new connection is looked at first: at a random time within the interval. Those that came in
 // one burst would otherwise be asked in one burst too, for as long as they stay.
 func (m *member) firstHeartbeat() time.Duration {
-	ls := state(m.conn.Loop())
-	return time.Duration(ls.rand.IntN(int(ls.gateway.cfg.PingEvery.Milliseconds())+1)) * time.Millisecond
+	return within(m.conn.Loop(), m.gateway().cfg.PingEvery)
+}
+
+// within is a random part of an interval, in whole milliseconds. Loop's goroutine.
+func within(l *netpoll.Loop, interval time.Duration) time.Duration {
+	return time.Duration(state(l).rand.IntN(int(interval.Milliseconds())+1)) * time.Millisecond
 }
 
 // heardOrAsked sends a ping to a peer that has been silent since the last call; one that did not answer that is closed,

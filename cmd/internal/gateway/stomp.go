@@ -60,8 +60,8 @@ func (t *stompTalk) message(_ *member, _ bool, payload []byte) {
 // beat arms the timers for the heart-beats that were agreed on.
 func (t *stompTalk) beat() {
 	send, expect := t.session.Beats()
-	if send != 0 {
-		t.m.conn.SetTimer(netpoll.TimerHeartbeat, send)
+	if send != 0 { // the first one sooner, so that clients that came together are not all served together
+		t.m.conn.SetTimer(netpoll.TimerHeartbeat, within(t.m.conn.Loop(), send))
 	}
 	if expect == 0 {
 		expect = t.m.gateway().cfg.PingEvery / 2 // it is asked instead
