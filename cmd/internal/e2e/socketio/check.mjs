@@ -7,7 +7,7 @@ import path from 'node:path';
 export const require = createRequire(path.join(process.env.LECTERN_NODE_MODULES, 'x.js'));
 export const input = JSON.parse(process.env.E2E_INPUT);
 
-const patience = 10_000;
+const patience = 20_000;
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 const failed = [];
 let checks = 0;
