@@ -205,6 +205,9 @@ func (l *memLog) Lives(context.Context) (created, closed []string, _ error) {
 func (l *memLog) Note(_ context.Context, name, value string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.noAppend {
+		return errFile
+	}
 	l.notes[name] = value
 	return nil
 }

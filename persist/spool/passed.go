@@ -64,7 +64,13 @@ func (s *Store) MarkAlive(ctx context.Context, at int64) error {
 	if err != nil || at <= noted {
 		return s.usable(err)
 	}
-	return s.usable(s.log.Note(ctx, aliveNote, strconv.FormatInt(at, 10)))
+	if err := s.log.Note(ctx, aliveNote, strconv.FormatInt(at, 10)); err != nil {
+		return s.usable(err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.noteFull() // a file that could not be written can be again
+	return nil
 }
 
 func (s *Store) aliveNoted(ctx context.Context) (int64, error) {

@@ -186,6 +186,9 @@ func (s *Store) spool(ctx context.Context, recs []rooms.Record) error {
 		return fmt.Errorf("%w (%s, spool.bytes_max %d)", persist.ErrSpoolFull, s.log.Path(), s.cfg.BytesMax)
 	}
 	if err := s.log.Append(ctx, fresh); err != nil {
+		if !s.full.Swap(true) { // rooms that have not lost anything yet are to keep what they have
+			s.cfg.Logger.Error("the spool can't be written: what would have to be recorded is refused", "err", err)
+		}
 		return err
 	}
 	for room, tail := range tails {

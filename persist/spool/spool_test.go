@@ -287,6 +287,19 @@ func TestFileFails(t *testing.T) {
 	r.log.noAppend = true
 	r.log.mu.Unlock()
 	r.refused(errFile, storetest.Records("a", 6, 6)...)
+	r.refused(errFile, storetest.Records("b", 1, 1)...)
+	if err := r.s.MarkAlive(t.Context(), 5); !errors.Is(err, errFile) || r.s.Refuses() == nil {
+		t.Errorf("others are let go on to lose what they record: %v, %v", err, r.s.Refuses())
+	}
+	if n := r.logs.count("the spool can't be written"); n != 1 {
+		t.Errorf("the log says %d times that the spool can't be written", n)
+	}
+	r.log.mu.Lock()
+	r.log.noAppend = false
+	r.log.mu.Unlock()
+	if err := r.s.MarkAlive(t.Context(), 6); err != nil || r.s.Refuses() != nil {
+		t.Errorf("the file can be written again: %v, %v", err, r.s.Refuses())
+	}
 	r.back()
 	r.append(storetest.Records("a", 6, 7)...)
 	r.holds(r.primary, "a", storetest.Records("a", 1, 7))
