@@ -105,7 +105,7 @@ func TestOutageUntilTheSpoolIsFull(t *testing.T) {
 		data := wire.PublishData{
 			Event: "x:y", Key: fmt.Sprint("k", n), Payload: []byte(`"` + strings.Repeat("x", 20_000) + `"`),
 		}
-		return one.Retry(ctx, wire.OpRoomPublish, "lounge", data, nil)
+		return one.Request(ctx, wire.OpRoomPublish, "lounge", data, nil)
 	}
 	if err := publish(0); err != nil {
 		t.Fatal(err)
