@@ -75,7 +75,7 @@ func (a *API) search(ctx context.Context, in *searchRequest) (*searchReply, erro
 	if refused != nil {
 		return nil, fail(refused)
 	}
-	within, refused := a.searchable(ctx, c, in.Room)
+	within, over, refused := a.searchable(ctx, c, in.Room)
 	if refused != nil {
 		return nil, fail(refused)
 	}
@@ -92,7 +92,7 @@ func (a *API) search(ctx context.Context, in *searchRequest) (*searchReply, erro
 	if err != nil {
 		return nil, a.storeFailed("searching", err)
 	}
-	hits, refused := a.readable(ctx, c, in.Room, terms, found)
+	hits, refused := a.readable(ctx, c, in.Room, over, terms, found)
 	if refused != nil {
 		return nil, fail(refused)
 	}
@@ -102,36 +102,42 @@ func (a *API) search(ctx context.Context, in *searchRequest) (*searchReply, erro
 	return r, nil
 }
 
-// searchable are the rooms that the search looks into. Whether the caller may read them is for the rooms to say.
-func (a *API) searchable(ctx context.Context, c auth.Claims, room string) ([]string, *wire.Error) {
+// searchable are the rooms that the search looks into. Whether the caller may read them is for the rooms to say, except
+// for those in over: sessions of the caller's own that have ended, which need not be read back to say so.
+func (a *API) searchable(ctx context.Context, c auth.Claims, room string) (
+	list []string, over map[string]bool, _ *wire.Error,
+) {
 	if room == "" {
 		room = c.Room
 	}
 	switch {
 	case c.Room != "" && room != c.Room:
-		return nil, wire.NewError(wire.CodeForbidden, "this token is good for another room only").At("room")
+		return nil, nil, wire.NewError(wire.CodeForbidden, "this token is good for another room only").At("room")
 	case room != "":
-		return []string{room}, nil
+		return []string{room}, nil, nil
 	case c.Role < wire.RoleHost:
-		return nil, wire.NewError(wire.CodeInvalidData, "name the room to search in").At("room")
+		return nil, nil, wire.NewError(wire.CodeInvalidData, "name the room to search in").At("room")
 	}
 	infos, err := a.Store.RoomsOf(ctx, c.Subject, sessionsMax)
 	if err != nil {
 		a.Logger.Error("a store failed", "doing", "listing sessions", "err", err)
-		return nil, wire.NewError(wire.CodeUnavailable, "the storage is not available; try again")
+		return nil, nil, wire.NewError(wire.CodeUnavailable, "the storage is not available; try again")
 	}
-	list := make([]string, len(infos))
+	list, over = make([]string, len(infos)), make(map[string]bool)
 	for i := range infos {
 		list[i] = infos[i].Room
+		if infos[i].ClosedAt != 0 {
+			over[infos[i].Room] = true
+		}
 	}
-	return list, nil
+	return list, over, nil
 }
 
 // readable leaves of the texts found what the caller may read, room by room. In a search of one room its refusal is the
 // answer; among several, a room that refuses is left out.
-func (a *API) readable(ctx context.Context, c auth.Claims, only string, terms []search.Term, found []search.Hit) (
-	[]searchHit, *wire.Error,
-) {
+func (a *API) readable(ctx context.Context, c auth.Claims, only string, over map[string]bool, terms []search.Term,
+	found []search.Hit,
+) ([]searchHit, *wire.Error) {
 	ids := map[string][]string{}
 	if only == "" {
 		only = c.Room
@@ -144,6 +150,10 @@ func (a *API) readable(ctx context.Context, c auth.Claims, only string, terms []
 	}
 	texts := map[string]map[string]string{}
 	for room, list := range ids {
+		if over[room] {
+			texts[room] = nil // the index is all there is
+			continue
+		}
 		data, refused := a.Gateway.Call(ctx, rooms.Command{
 			Room: room, From: caller(c), Scope: c.Room, Body: &rooms.TextsQuery{IDs: list},
 		})
