@@ -60,6 +60,11 @@ func TestRegradeAfterTheRoomIsClosed(t *testing.T) {
 	}
 	late := joinCmd("g", 4)
 	wantErr(t, w.do(late), late, wire.CodeUnknownRoom)
+	receipt := cmd("g", wire.OpNone, 5, &ReceiptQuery{Claims: &wire.ReceiptClaims{Room: "g", Question: 1, User: "nobody"}})
+	o := reply(t, w.do(receipt), receipt) // the room that is in memory answers, so the log isn't read once more
+	if v, ok := o.Data.(*wire.ReceiptVerdict); !ok || v.Reason != "no_answer" || v.Title == "" {
+		t.Errorf("a receipt after the end: %+v, %v", o.Data, o.Err)
+	}
 
 	room, err := Rebuild(w.journal, "g", w.rooms)
 	if err != nil {

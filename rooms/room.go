@@ -216,9 +216,7 @@ func (r *Room) dispatch(env effect.Env, cmd *Command, out *effect.Effects) {
 		r.create(env, cmd, body, out)
 		return
 	}
-	// Marks can be put right for as long as there is a log: what a closed room records comes after its end, under the
-	// same fence, and it stays closed.
-	if !r.Exists() && !(r.closed && cmd.Op == wire.OpQuizRegrade) {
+	if !r.Exists() && !(r.closed && afterTheEnd(cmd)) {
 		if cmd.Op != wire.OpRoomJoin || !cmd.MayCreate || r.closed {
 			r.refuse(cmd, unknownRoom(), out)
 			return
@@ -234,6 +232,13 @@ func (r *Room) dispatch(env effect.Env, cmd *Command, out *effect.Effects) {
 		return
 	}
 	r.handle(env, cmd, from, out)
+}
+
+// afterTheEnd says whether a closed room still carries a command out. Marks can be put right, and receipts be checked, for
+// as long as there is a log: what a closed room records comes after its end, under the same fence, and it stays closed.
+func afterTheEnd(cmd *Command) bool {
+	_, receipt := cmd.Body.(*ReceiptQuery)
+	return cmd.Op == wire.OpQuizRegrade || receipt
 }
 
 // refuse answers a command with an error. A join that is refused also tells the loop to forget that it was asked for.
