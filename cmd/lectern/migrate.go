@@ -12,6 +12,7 @@ import (
 	"lectern/cmd/internal/app"
 	"lectern/cmd/internal/config"
 	"lectern/persist"
+	"lectern/persist/sqlite"
 )
 
 func migrateCommand() *cobra.Command {
@@ -69,6 +70,11 @@ func move(cmd *cobra.Command, file, from, to string) (err error) {
 		if _, err := os.Stat(path); name == from && kind == "sqlite" && err != nil {
 			return nil, "", fmt.Errorf("there is nothing to move: %w", err)
 		}
+		if name == from && kind == "postgres" {
+			if err := nothingSpooled(ctx, cfg.Spool.File); err != nil {
+				return nil, "", err
+			}
+		}
 		store, err = app.OpenStore(ctx, cfg, app.NewLogger(cfg, cmd.ErrOrStderr()), app.ForWriting)
 		return store, cfg.StoreName(), err
 	}
@@ -88,6 +94,28 @@ func move(cmd *cobra.Command, file, from, to string) (err error) {
 	}
 	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s now holds what %s holds, compared record by record:\n%s\n", targetName,
 		sourceName, moved)
+	return err
+}
+
+// nothingSpooled refuses to move a database without the acknowledged records that have not reached it yet.
+func nothingSpooled(ctx context.Context, path string) (err error) {
+	if path == "" {
+		return nil
+	}
+	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	spool, err := sqlite.OpenSpool(ctx, path)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, spool.Close()) }()
+	_, records, _, err := spool.Tails(ctx)
+	if err == nil && records > 0 {
+		return fmt.Errorf("the spool %s holds %d records that the database does not have yet: start the server on it, which "+
+			"writes them there, and stop it again; or name another spool.file if this one belongs to another database",
+			path, records)
+	}
 	return err
 }
 

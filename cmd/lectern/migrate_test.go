@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -9,6 +10,7 @@ import (
 	"lectern/persist/pgtest"
 	"lectern/persist/sqlite"
 	"lectern/persist/storetest"
+	"lectern/rooms"
 )
 
 // One command moves a school from SQLite to PostgreSQL and back, checks itself, and never writes over anything.
@@ -53,4 +55,32 @@ func TestMoveToPostgreSQL(t *testing.T) {
 	wants(t, 2, "migrate", "--from", url)
 	wants(t, 2, "migrate", "--from", "memory", "--to", url)
 	wants(t, 2, "migrate", "--from", "mysql:x", "--to", url)
+}
+
+// TestMoveLeavesNothingInTheSpool: what was acknowledged while PostgreSQL was away is nowhere but in the spool, and a
+// move that goes by it would lose it.
+func TestMoveLeavesNothingInTheSpool(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "spool.db")
+	spool, err := sqlite.OpenSpool(t.Context(), file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	recs := []rooms.Record{{Room: "r", Index: 3, Kind: "k", At: 1, Data: []byte("{}")}}
+	if err := spool.Append(t.Context(), recs); err != nil {
+		t.Fatal(err)
+	}
+	if err := spool.Close(); err != nil {
+		t.Fatal(err)
+	}
+	config := filepath.Join(dir, "lectern.yaml")
+	if err := os.WriteFile(config, []byte("spool:\n  file: "+file+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, stderr := wants(t, 1, "migrate", "--config", config, "--from", "postgres://nobody@127.0.0.1:1/none",
+		"--to", "sqlite:"+filepath.Join(dir, "b.db"))
+	if !strings.Contains(stderr, "holds 1 records that the database does not have yet") {
+		t.Errorf("it says %s", stderr)
+	}
 }
