@@ -249,6 +249,38 @@ func (s *Search) Search(ctx context.Context, q search.Query) ([]search.Hit, erro
 	return hits, err
 }
 
+// Rooms implements search.Index.
+func (s *Search) Rooms(ctx context.Context) (list []string, err error) {
+	err = s.call(ctx, "list the rooms of the search index", func(ctx context.Context) error {
+		rows, err := s.pool.Query(ctx, "SELECT room FROM lectern_search.places")
+		if err == nil {
+			list, err = pgx.CollectRows(rows, pgx.RowTo[string])
+		}
+		return err
+	})
+	for i := range list {
+		list[i] = decodeText(list[i])
+	}
+	return list, err
+}
+
+// Forget implements search.Index: a transaction for each room, so that a large one does not take the others' time.
+func (s *Search) Forget(ctx context.Context, list []string) error {
+	for _, room := range list {
+		err := s.inTx(ctx, "forget a room", func(ctx context.Context, tx pgx.Tx) error {
+			_, err := tx.Exec(ctx, "DELETE FROM lectern_search.texts WHERE room = $1", encodeText(room))
+			if err == nil {
+				_, err = tx.Exec(ctx, "DELETE FROM lectern_search.places WHERE room = $1", encodeText(room))
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Reset implements search.Index.
 func (s *Search) Reset(ctx context.Context) error {
 	return s.call(ctx, "empty the search index", func(ctx context.Context) error {

@@ -43,6 +43,10 @@ type Index interface {
 	UpTo(ctx context.Context, room string) (uint64, error)
 	// Search finds texts, the newest first; of the same time by room, then by id.
 	Search(ctx context.Context, q Query) ([]Hit, error)
+	// Rooms lists the rooms that something was applied for.
+	Rooms(ctx context.Context) ([]string, error)
+	// Forget removes all texts of some rooms, and what is noted of them. It may run beside Apply.
+	Forget(ctx context.Context, list []string) error
 	// Reset empties the index.
 	Reset(ctx context.Context) error
 	// Close releases the index.
@@ -118,6 +122,26 @@ func (m *Memory) Search(_ context.Context, q Query) ([]Hit, error) {
 		return cmp.Or(cmp.Compare(b.At, a.At), strings.Compare(a.Room, b.Room), strings.Compare(a.ID, b.ID))
 	})
 	return hits[:min(len(hits), q.Limit)], nil
+}
+
+// Rooms implements Index.
+func (m *Memory) Rooms(context.Context) ([]string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Collect(maps.Keys(m.upTo)), nil
+}
+
+// Forget implements Index.
+func (m *Memory) Forget(_ context.Context, list []string) error {
+	gone := make(map[string]bool, len(list))
+	for _, room := range list {
+		gone[room] = true
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	maps.DeleteFunc(m.texts, func(key [2]string, _ rooms.Text) bool { return gone[key[0]] })
+	maps.DeleteFunc(m.upTo, func(room string, _ uint64) bool { return gone[room] })
+	return nil
 }
 
 // Reset implements Index.

@@ -2,7 +2,9 @@ package search
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -140,6 +142,42 @@ func (x *Indexer) Rebuild(ctx context.Context) (roomsRead int, err error) {
 	}
 	return roomsRead, nil
 }
+
+// ForgetGone removes from the index what the store no longer has: rooms whose time to be kept is over. Any goroutine.
+func (x *Indexer) ForgetGone(ctx context.Context) (gone int, err error) {
+	indexed, err := x.index.Rooms(ctx) // first: what is indexed has been stored
+	if err != nil {
+		return 0, err
+	}
+	list, err := x.store.Rooms(ctx, math.MaxInt32)
+	if err != nil {
+		return 0, err
+	}
+	there := make(map[string]bool, len(list))
+	for i := range list {
+		there[list[i].Room] = true
+	}
+	for _, room := range indexed {
+		if there[room] {
+			continue
+		}
+		// A room that is not listed may still wait in a spool.
+		switch err := x.store.ReadRoom(ctx, room, func(rooms.Record) error { return errThere }); {
+		case errors.Is(err, errThere):
+			continue
+		case err != nil:
+			return gone, err
+		}
+		if err := x.index.Forget(ctx, []string{room}); err != nil {
+			return gone, err
+		}
+		gone++
+	}
+	return gone, nil
+}
+
+// errThere ends the reading of a room that has records.
+var errThere = errors.New("search: the room is there")
 
 // Run indexes until ctx ends. What it has not done then is found by the next CatchUp.
 func (x *Indexer) Run(ctx context.Context) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -259,4 +260,38 @@ func FuzzExcerpt(f *testing.F) {
 			}
 		}
 	})
+}
+
+// spooled is a store that doesn't list one of its rooms, as a spool doesn't list what the database has not got yet.
+type spooled struct {
+	persist.Store
+	hidden string
+}
+
+func (s *spooled) Rooms(ctx context.Context, limit int) ([]persist.RoomInfo, error) {
+	list, err := s.Store.Rooms(ctx, limit)
+	return slices.DeleteFunc(list, func(i persist.RoomInfo) bool { return i.Room == s.hidden }), err
+}
+
+// TestWhatTheStoreForgetsIsNotFound: a room that is deleted because it is old leaves no texts behind in the index; one
+// that merely isn't listed stays.
+func TestWhatTheStoreForgetsIsNotFound(t *testing.T) {
+	t.Parallel()
+	s := &spooled{Store: mem.New(time.Now), hidden: "s"}
+	x := search.NewIndexer(search.NewMemory(), s, quiet)
+	run(t, x)
+	store(t, x.Store(), sent("r", 1, "secret"), record("r", 2, rooms.KindRoomClosed, struct{}{}), sent("s", 1, "secret"))
+	wait(t, x)
+	if n, err := x.ForgetGone(t.Context()); n != 0 || err != nil {
+		t.Fatalf("%d forgotten, %v", n, err)
+	}
+	if n, err := s.ForgetRooms(t.Context(), 1000); n != 1 || err != nil {
+		t.Fatalf("%d rooms deleted, %v", n, err)
+	}
+	if n, err := x.ForgetGone(t.Context()); n != 1 || err != nil {
+		t.Fatalf("%d forgotten, %v", n, err)
+	}
+	if got := found(t, x.Index(), "secret"); got != "s/m1" {
+		t.Errorf("found: %s", got)
+	}
 }

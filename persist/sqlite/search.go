@@ -258,6 +258,52 @@ func (s *Search) Search(ctx context.Context, q search.Query) ([]search.Hit, erro
 	return hits, s.fault("search", rows.Err())
 }
 
+// Rooms implements search.Index.
+func (s *Search) Rooms(ctx context.Context) ([]string, error) {
+	rows, err := s.db.QueryContext(ctx, "SELECT room FROM places")
+	if err != nil {
+		return nil, s.fault("list rooms", err)
+	}
+	defer rows.Close()
+	var list []string
+	for rows.Next() {
+		var room string
+		if err := rows.Scan(&room); err != nil {
+			return nil, s.fault("list rooms", err)
+		}
+		list = append(list, room)
+	}
+	return list, s.fault("list rooms", rows.Err())
+}
+
+// Forget implements search.Index: a transaction for each room, because Apply waits for it.
+func (s *Search) Forget(ctx context.Context, list []string) error {
+	for _, room := range list {
+		if err := s.forget(ctx, room); err != nil {
+			return s.fault("forget a room", err)
+		}
+	}
+	return nil
+}
+
+func (s *Search) forget(ctx context.Context, room string) error {
+	tx, err := s.db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }()
+	for _, statement := range []string{
+		"DELETE FROM words WHERE rowid IN (SELECT id FROM texts WHERE room = ?)",
+		"DELETE FROM texts WHERE room = ?",
+		"DELETE FROM places WHERE room = ?",
+	} {
+		if _, err := tx.ExecContext(ctx, statement, room); err != nil {
+			return err
+		}
+	}
+	return tx.Commit()
+}
+
 // Reset implements search.Index.
 func (s *Search) Reset(ctx context.Context) error {
 	_, err := s.db.ExecContext(ctx, "DELETE FROM texts; DELETE FROM places; "+

@@ -386,6 +386,12 @@ func (a *App) forgetRooms(ctx context.Context, now time.Time) {
 	if gone > 0 {
 		a.log.Info("old rooms are deleted (rooms.keep)", "rooms", gone)
 	}
+	if a.indexer == nil {
+		return
+	}
+	if _, err := a.indexer.ForgetGone(ctx); err != nil { // also those whose turn a crash came before
+		a.log.Warn("old rooms can't be removed from the search index", "err", err)
+	}
 }
 
 // rotateKeyWhenDue replaces the signing key once it is old enough; tokens that it has signed stay good until they

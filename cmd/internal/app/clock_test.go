@@ -8,6 +8,7 @@ import (
 
 	"lectern/cmd/internal/config"
 	"lectern/persist/mem"
+	"lectern/persist/search"
 	"lectern/persist/storetest"
 	"lectern/rooms"
 )
@@ -49,6 +50,11 @@ func TestOldRoomsAreDeleted(t *testing.T) {
 		rooms.Record{Room: "a", Index: 3, Kind: rooms.KindRoomClosed, At: now.Add(-2 * time.Hour).UnixMilli()})); err != nil {
 		t.Fatal(err)
 	}
+	index := search.NewMemory()
+	a.indexer = search.NewIndexer(index, a.store, a.log)
+	if err := index.Apply(t.Context(), []search.Changes{{Room: "a", UpTo: 3}}); err != nil {
+		t.Fatal(err)
+	}
 	for keep, want := range map[time.Duration]int{0: 1, 3 * time.Hour: 1} {
 		a.cfg.Rooms.Keep = keep
 		a.forgetRooms(t.Context(), now)
@@ -60,5 +66,8 @@ func TestOldRoomsAreDeleted(t *testing.T) {
 	a.forgetRooms(t.Context(), now)
 	if list, err := a.store.Rooms(t.Context(), 9); err != nil || len(list) != 0 {
 		t.Errorf("an old room is kept: %v, %v", list, err)
+	}
+	if list, err := index.Rooms(t.Context()); err != nil || len(list) != 0 {
+		t.Errorf("the search still knows an old room: %v, %v", list, err)
 	}
 }

@@ -17,6 +17,7 @@ func Run(t *testing.T, open func(t *testing.T) search.Index) {
 	t.Run("changes", func(t *testing.T) { changes(t, open(t)) })
 	t.Run("filters", func(t *testing.T) { filters(t, open(t)) })
 	t.Run("places", func(t *testing.T) { places(t, open(t)) })
+	t.Run("forget", func(t *testing.T) { forget(t, open(t)) })
 	t.Run("hostile", func(t *testing.T) { hostile(t, open(t)) })
 }
 
@@ -73,6 +74,26 @@ func want(t *testing.T, x search.Index, text, ids string, change ...func(*search
 	if got := find(t, x, text, change...); got != ids {
 		t.Errorf("%q finds %q, want %q", text, got, ids)
 	}
+}
+
+// forget: of a room that is forgotten nothing is found, and it may come again.
+func forget(t *testing.T, x search.Index) {
+	put(t, x, "r1", 3, message(1, "secret plan"), question(2, "secret question"))
+	put(t, x, "r2", 7, message(1, "secret too"))
+	rooms, err := x.Rooms(t.Context())
+	if slices.Sort(rooms); err != nil || !slices.Equal(rooms, []string{"r1", "r2"}) {
+		t.Fatalf("%v, %v", rooms, err)
+	}
+	if err := x.Forget(t.Context(), []string{"r1", "no such room"}); err != nil {
+		t.Fatal(err)
+	}
+	want(t, x, "secret", "r2/m1")
+	upTo, err := x.UpTo(t.Context(), "r1")
+	if err != nil || upTo != 0 {
+		t.Errorf("%d, %v", upTo, err)
+	}
+	put(t, x, "r1", 3, message(1, "secret plan"))
+	want(t, x, "secret", "r1/m1 r2/m1")
 }
 
 func languages(t *testing.T, x search.Index) {
