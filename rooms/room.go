@@ -234,8 +234,9 @@ func (r *Room) dispatch(env effect.Env, cmd *Command, out *effect.Effects) {
 	r.handle(env, cmd, from, out)
 }
 
-// afterTheEnd says whether a closed room still carries a command out. Marks can be put right, and receipts be checked, for
-// as long as there is a log: what a closed room records comes after its end, under the same fence, and it stays closed.
+// afterTheEnd says whether a closed room still carries a command out. Marks can be put right, and receipts be checked,
+// for as long as there is a log: what a closed room records comes after its end, under the same fence, and it stays
+// closed.
 func afterTheEnd(cmd *Command) bool {
 	_, receipt := cmd.Body.(*ReceiptQuery)
 	return cmd.Op == wire.OpQuizRegrade || receipt

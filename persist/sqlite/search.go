@@ -292,14 +292,15 @@ func (s *Search) forget(ctx context.Context, room string) error {
 		return err
 	}
 	defer func() { _ = tx.Rollback() }()
-	for _, statement := range []string{
-		"DELETE FROM words WHERE rowid IN (SELECT id FROM texts WHERE room = ?)",
-		"DELETE FROM texts WHERE room = ?",
-		"DELETE FROM places WHERE room = ?",
-	} {
-		if _, err := tx.ExecContext(ctx, statement, room); err != nil {
-			return err
-		}
+	_, err = tx.ExecContext(ctx, "DELETE FROM words WHERE rowid IN (SELECT id FROM texts WHERE room = ?)", room)
+	if err == nil {
+		_, err = tx.ExecContext(ctx, "DELETE FROM texts WHERE room = ?", room)
+	}
+	if err == nil {
+		_, err = tx.ExecContext(ctx, "DELETE FROM places WHERE room = ?", room)
+	}
+	if err != nil {
+		return err
 	}
 	return tx.Commit()
 }
