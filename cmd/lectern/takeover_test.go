@@ -151,7 +151,7 @@ func TestSignalReplacesTheServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = supervisor.Close() }()
-	_ = supervisor.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = supervisor.SetDeadline(time.Now().Add(time.Minute))
 	var s *served
 	said := func() string {
 		buf := make([]byte, 256)

@@ -141,7 +141,7 @@ func (s *server) port() int { return s.Addr().(*net.TCPAddr).Port }
 // engine's buffers grow, and read on: afterwards nothing of it is left.
 func TestBurstGivesItsMemoryBack(t *testing.T) {
 	const (
-		members, events, payloadBytes = 8, 1200, 8 << 10
+		members, events, payloadBytes = 8, 300, 32 << 10
 		peakBytes                     = 2 << 20   // what the burst must take, or it tests nothing
 		leftBytes                     = 512 << 10 // less than what the collector's spans vary by
 	)

@@ -59,7 +59,7 @@ func (s *shards) next(t *testing.T) rooms.Command {
 }
 
 // patience is how long a test waits for what must come.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // scopes are tokens: each is good for the room of its name.
 type scopes struct{}
