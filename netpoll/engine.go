@@ -286,9 +286,18 @@ func (e *engine) OnTraffic(gc gnet.Conn) gnet.Action {
 		if v.shutdown.Load() {
 			return gnet.Shutdown
 		}
+	case nil: // it waits for its loop to be bound, and gnet keeps what it sends, however much that is
+		if gc.InboundBuffered() > earlyBytesMax {
+			e.core.turned[RefusalCap].Add(1)
+			return gnet.Close
+		}
 	}
 	return gnet.None
 }
+
+// earlyBytesMax is how much a connection may send before its loop is bound, in bytes: heads of requests are smaller by
+// far, and who sends more can't wait for its answer.
+const earlyBytesMax = 128 << 10
 
 // OnClose is gnet's, on the loop's goroutine, perhaps inside a write of ours.
 func (e *engine) OnClose(gc gnet.Conn, err error) gnet.Action {

@@ -379,7 +379,7 @@ func (l *Loop) takeQueue() []entry {
 }
 
 func (l *Loop) giveQueue(q []entry) {
-	if cap(q) <= queueEntriesMax && len(l.queues) < queuesKept {
+	if cap(q) > 0 && cap(q) <= queueEntriesMax && len(l.queues) < queuesKept {
 		clear(q)
 		l.queues = append(l.queues, q[:0])
 	}

@@ -117,8 +117,11 @@ func (s *Server) acceptFrom(l *net.TCPListener) {
 			continue
 		}
 		done, err := s.engine.enrol(c)
-		if err != nil {
-			return
+		if err != nil { // the engine ends, or is out of goroutines for a moment
+			if !s.pause() {
+				return
+			}
+			continue
 		}
 		select {
 		case <-done:

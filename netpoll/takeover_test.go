@@ -1,10 +1,12 @@
 package netpoll_test
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"net"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -157,6 +159,30 @@ func TestWaitingConnectionsAreBounded(t *testing.T) {
 	stop(t, s)
 	if err, ok := <-s.Done(); ok {
 		t.Error(err)
+	}
+}
+
+// What somebody sends before the server has its turn is bounded too; a request's head is not too much.
+func TestWhatWaitingConnectionsSendIsBounded(t *testing.T) {
+	s, err := netpoll.New(netpoll.Config{Addr: "127.0.0.1:0", Loops: 1}, &script{data: echo})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { stop(t, s) })
+	modest, greedy := dial(t, s), dial(t, s)
+	write(t, modest, strings.Repeat("x", 64<<10)+"\n")
+	if n, err := greedy.Write(make([]byte, 8<<20)); err == nil {
+		t.Errorf("%d bytes were taken from a connection that nobody serves yet", n)
+	}
+	if err := s.Serve(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(modest).ReadString('\n')
+	if err != nil || len(line) != 64<<10+1 {
+		t.Errorf("%d bytes come back, %v", len(line), err)
 	}
 }
 
