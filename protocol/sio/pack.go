@@ -3,6 +3,7 @@ package sio
 import (
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"math"
 	"strconv"
 )
@@ -85,9 +86,9 @@ func (k *packer) packNumber(text string) bool {
 		}
 		return true
 	}
-	f, err := strconv.ParseFloat(text, 64)
+	f, err := strconv.ParseFloat(text, 64) // what is too large is infinite, as in JavaScript
 	k.out = binary.BigEndian.AppendUint64(append(k.out, packFloat64), math.Float64bits(f))
-	return err == nil
+	return err == nil || errors.Is(err, strconv.ErrRange)
 }
 
 // packArray counts first: MessagePack wants the count in front.

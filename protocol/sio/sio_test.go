@@ -2,9 +2,11 @@ package sio
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 )
@@ -241,6 +243,16 @@ func TestMsgpackThereAndBack(t *testing.T) {
 		got, err := d.Msgpack(packed)
 		if err != nil || show(got) != show(p) {
 			t.Errorf("%.200s became %.200s, %v", show(p), show(got), err)
+		}
+	}
+}
+
+// What JSON can say and float64 can't is infinite, as JavaScript reads it; the packet is not lost.
+func TestMsgpackOfHugeNumbers(t *testing.T) {
+	for number, want := range map[string]float64{"1e999": math.Inf(1), "-1e999": math.Inf(-1), "1e-999": 0} {
+		b, err := AppendMsgpack(nil, &Packet{Type: Event, Namespace: Main, ID: NoID, Data: []byte(`["e",` + number + `]`)})
+		if err != nil || !bytes.HasSuffix(b, binary.BigEndian.AppendUint64([]byte{packFloat64}, math.Float64bits(want))) {
+			t.Errorf("%s became %x, %v", number, b, err)
 		}
 	}
 }
