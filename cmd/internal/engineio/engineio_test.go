@@ -357,6 +357,9 @@ func TestAStalledPoller(t *testing.T) {
 	if n := w.net.Stats().Closed[netpoll.ReasonSlowConsumer]; n != 1 {
 		t.Errorf("%d slow consumers", n)
 	}
+	if n := len(w.h.engine.takeFarewell(stalled)); n > farewellBytesMax {
+		t.Errorf("%d bytes are kept of a session that is over", n)
+	}
 }
 
 func TestNoRoomForASession(t *testing.T) {

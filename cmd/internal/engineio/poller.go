@@ -1,6 +1,7 @@
 package engineio
 
 import (
+	"bytes"
 	"net"
 
 	"lectern/netpoll"
@@ -120,6 +121,18 @@ func splitClose(frames []byte) (before, closing []byte) {
 		rest = after
 	}
 	return frames, nil
+}
+
+// farewellBytesMax bounds what is kept of one session that has ended, in bytes: the last words, not a backlog.
+const farewellBytesMax = 16 << 10
+
+// lastWords is what is kept of frames that nobody has taken: the close alone if they are many.
+func lastWords(frames []byte) []byte {
+	if len(frames) <= farewellBytesMax {
+		return bytes.Clone(frames)
+	}
+	_, closing := splitClose(frames)
+	return bytes.Clone(closing)
 }
 
 // nextFrame takes the first frame off: our own, unmasked, whole, not compressed.

@@ -11,7 +11,7 @@ import (
 
 // Session is one Engine.IO session. It belongs to its loop, but for what is said to be for any goroutine.
 type Session struct {
-	// Handshake is the first request. Immutable.
+	// Handshake is the first request. The program may empty it once it has seen it; owned by the loop.
 	Handshake Handshake
 
 	// Immutable.
@@ -163,7 +163,7 @@ func (s *Session) Closed(reason netpoll.Reason) {
 	}
 	why := s.state.Reason()
 	if p := s.poller; p != nil && len(p.buf) > 0 && why == eio.ForcedClose { // last words, for the client's next GET
-		s.srv.keepFarewell(s.sid, p.buf, s.loop.Now())
+		s.srv.keepFarewell(s.sid, lastWords(p.buf), s.loop.Now())
 	}
 	s.srv.remove(s)
 	c := &s.srv.counters
