@@ -78,6 +78,13 @@ func (g *Gateway) enter(c *netpoll.Conn, d *door, in []byte) []byte {
 	return in[n:]
 }
 
+// begun reports whether the header of the PROXY protocol, or a part of it, has been read from the connection: nobody
+// else could read it again.
+func (g *Gateway) begun(c *netpoll.Conn) bool {
+	d := g.doorOf(c)
+	return d != nil && g.cfg.ProxyProtocol && (!d.waits || d.head != nil)
+}
+
 // admitClient applies the limit per address to an upgrade that comes through a trusted proxy: whose it is was not known
 // when it was accepted.
 func (g *Gateway) admitClient(m *member, req *http1.Request) bool {

@@ -53,7 +53,8 @@ type passOn struct{ done chan<- struct{} }
 func (p passOn) run(l *netpoll.Loop) {
 	defer func() { p.done <- struct{}{} }()
 	l.Each(func(c *netpoll.Conn) {
-		if m, ok := c.State.(*member); ok && m.session.State() == session.AwaitHead && m.session.BufferedBytes() == 0 {
+		m, ok := c.State.(*member)
+		if ok && m.session.State() == session.AwaitHead && m.session.BufferedBytes() == 0 && !m.gateway().begun(c) {
 			c.Forward()
 		}
 	})

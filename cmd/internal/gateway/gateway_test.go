@@ -81,15 +81,19 @@ type station struct {
 	shards *shards
 }
 
-func open(t *testing.T) *station {
+func open(t *testing.T, change ...func(*Config)) *station {
 	t.Helper()
 	limit := quota.Limit{Count: 1000, Per: time.Second, Burst: 1000}
 	s := &station{shards: &shards{posted: make(chan rooms.Command, 1000)}}
-	s.Gateway = New(Config{
+	cfg := Config{
 		Dev: true, AuthTimeout: time.Minute, PingEvery: time.Minute,
 		MessageTimeout: time.Minute, MessagesPer: limit, ChatPer: limit, RoomsPerConn: 10,
 		HandOffQueueMax: 1,
-	}, Options{
+	}
+	for _, f := range change {
+		f(&cfg)
+	}
+	s.Gateway = New(cfg, Options{
 		Tokens: scopes{}, PINs: rooms.NewDirectory(), Now: time.Now,
 		Clock: func() int64 { return 77_000 }, Logger: slog.New(slog.DiscardHandler),
 		Rand: func() effect.Random { return rand.New(rand.NewPCG(1, 2)) },
