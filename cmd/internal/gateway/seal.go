@@ -50,14 +50,7 @@ func (g *Gateway) Seal(stop <-chan struct{}) {
 	s.running.Add(1)
 	defer func() {
 		s.running.Add(-1)
-		for { // what was handed over before must reach the loops
-			select {
-			case job := <-s.jobs:
-				s.do(job)
-			default:
-				return
-			}
-		}
+		s.finish() // what was handed over before must reach the loops
 	}()
 	for {
 		select {
@@ -110,10 +103,31 @@ func (s *sealer) share(items []rooms.Delivery, at []int32, then func()) {
 		part := len(at) / n
 		job := sealJob{items, at[:part], left, then}
 		at = at[part:]
+		s.hand(job)
+	}
+}
+
+// hand gives a job to the sealers. Those that counted as running may have stopped since: whoever comes last, the last
+// of them or this goroutine, looks for jobs once more.
+func (s *sealer) hand(job sealJob) {
+	select {
+	case s.jobs <- job:
+		if s.running.Load() == 0 {
+			s.finish()
+		}
+	default:
+		s.do(job)
+	}
+}
+
+// finish does the jobs that wait.
+func (s *sealer) finish() {
+	for {
 		select {
-		case s.jobs <- job:
-		default:
+		case job := <-s.jobs:
 			s.do(job)
+		default:
+			return
 		}
 	}
 }

@@ -123,3 +123,22 @@ func TestReceiptThatCantBeSigned(t *testing.T) {
 		t.Error("a receipt that is ready is signed")
 	}
 }
+
+// A job that is handed over while the last sealer stops is done all the same: its shard waits for it.
+func TestNoReceiptIsLeftWhenSealersStop(t *testing.T) {
+	t.Parallel()
+	s := newSealer(signOrFail)
+	left := new(atomic.Int32)
+	left.Store(1)
+	done := false
+	// The sealers have been counted, and have looked for jobs for the last time.
+	s.hand(sealJob{
+		receipted(1, func(i int) any { return &wire.AnswerReply{Claims: claims(i)} }),
+		[]int32{0},
+		left,
+		func() { done = true },
+	})
+	if !done {
+		t.Error("nobody signs the receipt")
+	}
+}
