@@ -25,6 +25,8 @@ type Subscription struct {
 	// Room and Own are the Sink's: the room's id where Target names it by PIN, and what tells the subscription's frames
 	// apart from those of others.
 	Room, Own string
+	// Welcome is the Sink's too: the first message, which nothing may precede, has been sent.
+	Welcome bool
 
 	destination string
 	unacked     []*Delivery

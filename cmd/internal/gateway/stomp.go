@@ -200,7 +200,7 @@ func (t *stompTalk) gone(m *member) {
 
 // Subscribe implements stomp.Sink. A topic joins its room, and the subscription's first message is the join's answer.
 func (t *stompTalk) Subscribe(sub *stomp.Subscription, f *stomp.Frame, p *stomp.Pending) *stomp.Error {
-	sub.Own = strconv.Itoa(int(sub.Mode)) + t.session.Version().String() + sub.ID
+	sub.Own = "stomp " + strconv.Itoa(int(sub.Mode)) + t.session.Version().String() + sub.ID
 	room := sub.Target.Name
 	switch sub.Target.Kind {
 	case stomp.UserQueue:
@@ -273,5 +273,5 @@ func (t *stompTalk) holds(sub *stomp.Subscription) string {
 
 // covers is true for a subscription that gets the events of a room that the connection is in.
 func covers(sub *stomp.Subscription, room string) bool {
-	return sub.Target.Kind == stomp.AllRooms || sub.Target.Kind == stomp.RoomTopic && sub.Room == room
+	return sub.Target.Kind == stomp.AllRooms || sub.Welcome && sub.Target.Kind == stomp.RoomTopic && sub.Room == room
 }

@@ -501,3 +501,38 @@ func TestStompMembersShareFrames(t *testing.T) {
 		t.Errorf("%d members speak STOMP", n)
 	}
 }
+
+// Nothing comes before a subscription's first message, also when the room is one that the connection is in already.
+func TestStompSecondSubscriptionBeginsWithItsWelcome(t *testing.T) {
+	h := newHall(t)
+	s := signedIn(t, h, "r")
+	s.say("SUBSCRIBE|id:a|destination:/topic/room.r||")
+	h.takeIn("r")
+	s.read()
+	s.say("SUBSCRIBE|id:b|destination:/topic/room.r||")
+	h.room("r", effect.Output{Seq: 4, TS: 5, Name: "x"})
+	const event = "MESSAGE|subscription:%s|destination:/topic/room.r|content-type:application/json;charset=utf-8|event:x|"
+	s.expect(fmt.Sprintf(event, "a"))
+	h.takeIn("r")
+	h.room("r", effect.Output{Seq: 5, TS: 5, Name: "x"})
+	s.expect(fmt.Sprintf(welcomed, "b"), fmt.Sprintf(event, "a"), fmt.Sprintf(event, "b"))
+}
+
+// A subscription's id can't be made to look like a place of a Socket.IO client, to give it frames of STOMP.
+func TestStompIDsAreNoOffsets(t *testing.T) {
+	h := newHall(t)
+	h.seals = wax{}
+	s := signedIn(t, h, "r")
+	s.say("SUBSCRIBE|id:x/e/4|destination:/topic/room.r||")
+	h.takeIn("r")
+	s.read()
+	p := connectSocket(t, h, `40{"name":"Ada"}`)
+	p.connected()
+	for _, room := range []string{"01.2x", "r"} {
+		p.say(`42["room:join","` + room + `"]`)
+		h.join(room, "e", 4, false)
+	}
+	p.hears()
+	h.deliver("r", "e", said("x", 5, "1"))
+	p.expect(`42["x",1,{"room":"r","seq":5,"ts":5},"01.2x/e/4|r/e/5"]`)
+}

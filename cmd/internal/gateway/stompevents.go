@@ -44,6 +44,7 @@ func (t *stompTalk) welcome(sub *stomp.Subscription, data any, body []byte) {
 		headers[0].Value = stomp.RoomDestination(join.Room)
 	}
 	d := &stomp.Delivery{ID: t.messageID(), Headers: headers, Body: body}
+	sub.Welcome = true
 	auto := *sub // a topic's messages are not held: coming back gets them from the room
 	auto.Mode = stomp.AckAuto
 	_ = t.session.Deliver(&auto, d, t) // which is why it can't be refused
