@@ -13,6 +13,7 @@ type counters struct {
 	upgrades, handedOff, handOffFull, deliveries, groups, lostDeliveries atomic.Int64
 	recovered, notRecovered                                              atomic.Int64
 	members                                                              variantCounts // connections now
+	apart                                                                atomic.Int64  // whose variant wants events apart
 	turnedAway                                                           atomic.Int64  // upgrades sent away with advice
 	limits                                                               [limitCount]atomic.Int64
 

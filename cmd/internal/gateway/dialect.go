@@ -132,11 +132,19 @@ var variants = [variantCount]variantSpec{
 // connection is counted before its first command, so before any shard can have it as a member.
 type variantCounts [variantCount]atomic.Int64
 
-// wanted is which variants have connections now, and whether one of them takes events apart.
-func (c *variantCounts) wanted() (w [variantCount]bool, apart bool) {
+// wanted is which variants have connections now. It may miss one that changes its variant in this moment: such a
+// connection's dialect is asked instead.
+func (c *variantCounts) wanted() (w [variantCount]bool) {
 	for v := range c {
 		w[v] = c[v].Load() > 0
-		apart = apart || w[v] && variants[v].apart
 	}
-	return w, apart
+	return w
+}
+
+// speaks counts one connection more or less of a variant.
+func (c *counters) speaks(v variant, n int64) {
+	c.members[v].Add(n)
+	if variants[v].apart {
+		c.apart.Add(n)
+	}
 }

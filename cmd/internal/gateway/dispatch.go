@@ -45,8 +45,10 @@ func init() {
 // the dialect's reply or refuse, now or later.
 func (m *member) perform(req *native.Request, err *wire.Error) {
 	m.gateway().counters.received(req.Op)
-	if err == nil {
-		err = m.allowed(req)
+	if limited := m.pay(req.Op); limited != nil { // what can't be read is not free either
+		err = limited
+	} else if err == nil {
+		err = m.entitled(req)
 	}
 	var data any
 	if err == nil {
@@ -55,7 +57,7 @@ func (m *member) perform(req *native.Request, err *wire.Error) {
 	if err != nil {
 		m.refuse(req.ID, err)
 		if err.Code == wire.CodeRateLimited {
-			m.strike(commands[req.Op].cost)
+			m.strike(max(commands[req.Op].cost, 1))
 		}
 		return
 	}
@@ -71,9 +73,17 @@ func (m *member) perform(req *native.Request, err *wire.Error) {
 
 // allowed checks quota, token and role, in this order: a flood is stopped before it costs anything else.
 func (m *member) allowed(req *native.Request) *wire.Error {
-	spec := &commands[req.Op]
+	if err := m.pay(req.Op); err != nil {
+		return err
+	}
+	return m.entitled(req)
+}
+
+// pay takes what an op costs from the quotas; one that there is not costs as much as any.
+func (m *member) pay(op wire.Op) *wire.Error {
+	spec := &commands[op]
 	now := m.conn.Loop().Now().UnixMilli()
-	ok, retryAfterMs := m.quota.Take(m.gateway().cfg.MessagesPer, now, spec.cost)
+	ok, retryAfterMs := m.quota.Take(m.gateway().cfg.MessagesPer, now, max(spec.cost, 1))
 	if ok && spec.chat && m.role < wire.RoleModerator {
 		ok, retryAfterMs = m.chat.Take(m.gateway().cfg.ChatPer, now, 1)
 	}
@@ -83,6 +93,13 @@ func (m *member) allowed(req *native.Request) *wire.Error {
 		err.RetryAfterMs = retryAfterMs
 		return err
 	}
+	return nil
+}
+
+// entitled checks token and role.
+func (m *member) entitled(req *native.Request) *wire.Error {
+	spec := &commands[req.Op]
+	now := m.conn.Loop().Now().UnixMilli()
 	if spec.open {
 		return nil
 	}

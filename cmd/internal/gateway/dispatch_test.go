@@ -1,11 +1,15 @@
 package gateway
 
 import (
+	"bytes"
 	"testing"
+	"time"
 	"unsafe"
 
 	"lectern/protocol/wire"
+	"lectern/protocol/ws"
 	"lectern/rooms"
+	"lectern/rooms/quota"
 )
 
 func TestDispatchTableIsComplete(t *testing.T) {
@@ -65,5 +69,23 @@ func stateEvents() []rooms.Delivery {
 	}
 	return []rooms.Delivery{
 		event("a", "x", ""), event("b", "x", ""), event("a", "y", ""), event("a", "x", "k"), event("a", "x", ""),
+	}
+}
+
+// Messages that can't be read cost as much as others: whoever sends nothing else is refused for it, and then sent away.
+func TestUnreadableMessagesAreCharged(t *testing.T) {
+	for _, text := range []string{"x", `{"id":1,"op":"no:op"}`, `{"id":1,"op":"time:sync","room":"?"}`} {
+		h := newHall(t)
+		c := h.enter("r", "")
+		h.cfg.MessagesPer = quota.Limit{Count: 1, Per: time.Hour, Burst: 10}
+		for range 40 {
+			c.Write(ws.AppendMaskedText(nil, []byte(text), 7))
+		}
+		h.net.Run()
+		got := c.Read()
+		if n := bytes.Count(got, []byte(`"re"`)); n > 30 || !bytes.Contains(got, []byte("rate_limited")) ||
+			!bytes.Contains(got, []byte("too many messages in spite of being refused")) {
+			t.Errorf("%s, 40 times: %d answers, %q", text, n, got)
+		}
 	}
 }

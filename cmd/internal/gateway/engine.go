@@ -75,7 +75,7 @@ func (g *Gateway) beginPolling(s *engineio.Session) {
 	m := s.Conn().State.(*member)
 	d := newSocketIO(m, s)
 	m.dialect, m.greeted, m.variant = d, true, d.variant(false)
-	g.counters.members[m.variant].Add(1)
+	g.counters.speaks(m.variant, 1)
 	m.awaitToken()
 }
 

@@ -52,8 +52,8 @@ func (d *delivery) leave() {
 // encode makes the groups. Events of a room between two changes of its membership form one group, at the place of the
 // first: replies in between don't divide it, so natural batches survive request and response traffic.
 func (d *delivery) encode() {
-	var wanted [variantCount]bool
-	wanted, d.apart = d.gw.counters.members.wanted()
+	wanted := d.gw.counters.members.wanted()
+	d.apart = d.gw.counters.apart.Load() > 0
 	open := make(map[string]int32) // room → its group that still takes events
 	for i := range d.items {
 		it := &d.items[i]

@@ -311,7 +311,7 @@ func (g *Gateway) Closed(c *netpoll.Conn, reason netpoll.Reason) {
 	ls := state(c.Loop())
 	if m.greeted {
 		m.remember(c, reason, g.now())
-		g.counters.members[m.variant].Add(-1)
+		g.counters.speaks(m.variant, -1)
 		m.dialect.gone(m)
 	}
 	if m.counted {

@@ -140,7 +140,7 @@ func (m *member) Opened() {
 	counters := &m.gateway().counters
 	counters.upgrades.Add(1)
 	m.variant = m.dialect.variant(m.session.Agreed().Fits(math.MaxInt))
-	counters.members[m.variant].Add(1)
+	counters.speaks(m.variant, 1)
 	switch m.badToken {
 	case wire.CloseOverloaded:
 		m.close(m.badToken, fmt.Sprintf("overloaded; retryAfterMs=%d", m.retryAfter().Milliseconds()))

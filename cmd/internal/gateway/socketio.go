@@ -69,6 +69,9 @@ func (d *socketIO) gone(m *member)    { d.session.Closed(m.conn.Reason()) }
 
 // Message implements engineio.Program.
 func (d *socketIO) Message(binary bool, payload []byte) {
+	if d.session.Transport() == eio.Polling { // what comes by WebSocket has been charged
+		d.m.chargeSize(len(payload))
+	}
 	p, ok, err := d.decode(binary, payload)
 	if err != nil {
 		d.session.End(eio.ParseError)
@@ -112,9 +115,21 @@ func (d *socketIO) packet(p *sio.Packet) {
 			d.session.End(eio.TransportClose)
 		}
 	case sio.Ack, sio.BinaryAck: // nothing is sent that asks for one
+		d.admit()
 	default:
 		d.session.End(eio.ParseError)
 	}
+}
+
+// admit charges for a packet that is no request, so that none is free. One that is beyond the quota counts for nothing.
+func (d *socketIO) admit() bool {
+	m := d.m
+	ok, _ := m.quota.Take(m.gateway().cfg.MessagesPer, m.conn.Loop().Now().UnixMilli(), 1)
+	if !ok {
+		m.gateway().counters.hit(limitMessages)
+		m.strike(1)
+	}
+	return ok
 }
 
 // sioAuth is what a client sends with CONNECT: its own part, and what the client library adds to come back.
@@ -127,7 +142,9 @@ type sioAuth struct {
 
 // connect answers a CONNECT. A second one is told the same again.
 func (d *socketIO) connect(p *sio.Packet) {
-	switch {
+	switch fresh := p.Namespace == sio.Main && d.phase == sioFresh; {
+	case !fresh && !d.admit():
+		return
 	case p.Namespace != sio.Main:
 		d.send(&sio.Packet{
 			Type: sio.ConnectError, Namespace: p.Namespace, ID: sio.NoID, Data: []byte(`{"message":"Invalid namespace"}`),
@@ -144,6 +161,7 @@ func (d *socketIO) connect(p *sio.Packet) {
 		err := wire.NewError(wire.CodeRateLimited, "too many attempts on this connection; slow down")
 		err.RetryAfterMs = retryAfterMs
 		d.refuseConnect(err)
+		d.m.strike(commands[wire.OpAuth].cost)
 		return
 	}
 	var auth sioAuth
@@ -202,6 +220,7 @@ func (d *socketIO) becomeConnected(sid string) {
 		sid = newSocketID(state(d.m.conn.Loop()).rand)
 	}
 	d.sid, d.phase = sid, sioConnected
+	d.session.Handshake = engineio.Handshake{} // has been read, and may be large
 	d.sayConnected()
 	d.chooseVariant()
 }
@@ -221,9 +240,9 @@ func (d *socketIO) chooseVariant() {
 		}
 	}
 	if m := d.m; v != m.variant {
-		counts := &m.gateway().counters.members
-		counts[m.variant].Add(-1)
-		counts[v].Add(1)
+		counters := &m.gateway().counters
+		counters.speaks(v, 1)
+		counters.speaks(m.variant, -1)
 		m.variant = v
 	}
 }

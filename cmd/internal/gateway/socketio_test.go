@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/json"
+	"net/http/httptest"
 	"net/netip"
 	"strings"
 	"testing"
 	"time"
 
+	"lectern/netpoll"
 	"lectern/netpoll/frame"
 	"lectern/netpoll/simnet"
 	"lectern/protocol/forwarded"
@@ -443,5 +445,93 @@ func TestDoorSaysItAgain(t *testing.T) {
 		if err != nil || n != len(b) || h.Source != netip.AddrPortFrom(d.client, d.port) {
 			t.Errorf("%q: %+v, %d, %v", b, h, n, err)
 		}
+	}
+}
+
+// What is no request is not free either: who asks again and again who it is, or for namespaces that there are not, is
+// answered as often as its quota allows, and then sent away.
+func TestSocketIOPacketsAreCharged(t *testing.T) {
+	for _, packet := range []string{"40", "40/x,", "431[]"} {
+		h := sioHall(t)
+		p := connectSocket(t, h, `40{"name":"Ada"}`)
+		p.connected()
+		h.cfg.MessagesPer = quota.Limit{Count: 1, Per: time.Hour, Burst: 10}
+		for range 30 {
+			p.say(packet)
+		}
+		got := p.hears()
+		if n := len(got); n > 12 || n == 0 || got[n-1] != "closed" {
+			t.Errorf("%s, 30 times, brings %d messages: %q", packet, n, got)
+		}
+	}
+}
+
+// A refused attempt to sign in that is repeated all the same ends the connection.
+func TestSocketIOAttemptsEnd(t *testing.T) {
+	h := sioHall(t)
+	h.cfg.MessagesPer = quota.Limit{Count: 1, Per: time.Hour, Burst: 10}
+	p := connectSocket(t, h, `40{"token":5}`)
+	for range 10 {
+		p.say(`40{"token":5}`)
+	}
+	if got := p.hears(); len(got) == 0 || got[len(got)-1] != "closed" {
+		t.Errorf("eleven attempts: %q", got)
+	}
+}
+
+// While a connection changes its variant, shards don't miss that somebody wants events apart: the dialects would have
+// nothing to write.
+func TestEventsAreApartWhileVariantsChange(t *testing.T) {
+	h := sioHall(t)
+	p := connectSocket(t, h, `40{"name":"Ada"}`)
+	p.connected()
+	p.say(`42["room:join","r"]`)
+	h.join("r", "e", 0, false)
+	var m *member
+	h.net.Loops()[0].Each(func(c *netpoll.Conn) { m = c.State.(*member) })
+	d := m.dialect.(*socketIO)
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				d.phase = sioRecovering + sioConnected - d.phase // its events are its own, and shared again
+				d.chooseVariant()
+			}
+		}
+	}()
+	for i := range 50_000 {
+		g := &delivery{gw: h.Gateway}
+		if g.encode(); !g.apart {
+			t.Errorf("delivery %d has no events for a connection of Socket.IO", i)
+			break
+		}
+	}
+	close(stop)
+	<-stopped
+}
+
+// A large message costs as much by long-polling as by WebSocket.
+func TestLargeMessagesByPollingAreCharged(t *testing.T) {
+	s := open(t, func(c *Config) { c.MessagesPer = quota.Limit{Count: 1, Per: time.Hour, Burst: 12} })
+	target := "/socket.io/?EIO=4&transport=polling"
+	ask := func(method, body string) string {
+		answer := httptest.NewRecorder()
+		s.Engine().ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), method, target, strings.NewReader(body)))
+		return answer.Body.String()
+	}
+	sid, _, _ := strings.Cut(strings.TrimPrefix(ask("GET", ""), `0{"sid":"`), `"`)
+	target += "&sid=" + sid
+	ask("POST", `40{"name":"Ada"}`)
+	if got := ask("GET", ""); !strings.HasPrefix(got, "40{") {
+		t.Fatal(got)
+	}
+	ask("POST", `421["no:op","`+strings.Repeat("x", 7*chargedBytes)+`"]`)
+	got := ask("GET", "")
+	if !strings.Contains(got, `431[{"ok":false,"error":{"code":"rate_limited"`) {
+		t.Errorf("a message that is larger than what is left of the quota: %s", got)
 	}
 }
