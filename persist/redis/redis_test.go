@@ -92,6 +92,29 @@ func TestHalfStepsHeal(t *testing.T) {
 	}
 }
 
+// Rotations that were cut off before they listed their families anew must not make a purge go round in circles.
+func TestPurgeListsWhatWasProlonged(t *testing.T) {
+	server := redistest.Single(t)
+	c := open(t, server.URL(), func(cfg *redis.Config) { cfg.Prefix = "p:" })
+	s := c.Sessions()
+	server.Do(t, "EVAL", "for i = 1, 300 do redis.call('HSET', 'p:{f:' .. i .. '}', 'expires', '2000') "+
+		"redis.call('ZADD', 'p:families', 1000, i) end", "0")
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if err := s.PurgeRefresh(ctx, 1500); err != nil {
+		t.Fatal(err)
+	}
+	if n := server.Do(t, "ZCOUNT", "p:families", "2000", "2000"); n != "300" {
+		t.Errorf("%s families are listed as they expire", n)
+	}
+	if err := s.PurgeRefresh(ctx, 2001); err != nil {
+		t.Fatal(err)
+	}
+	if left := server.Do(t, "KEYS", "p:*f*"); left != "" {
+		t.Errorf("after the purge: %s", left)
+	}
+}
+
 // Every key goes by itself, so that a Redis that nobody looks after doesn't fill up.
 func TestEverythingExpires(t *testing.T) {
 	server := redistest.Single(t)

@@ -234,8 +234,8 @@ func (s *Sessions) PurgeRefresh(ctx context.Context, at int64) error {
 func (s *Sessions) purge(ctx context.Context, id string, at int64) error {
 	return s.c.with(ctx, func(ctx context.Context, rdb rueidis.Client) error {
 		hashes, err := purgeScript.Exec(ctx, rdb, []string{s.familyKey(id)}, []string{decimal(at)}).AsStrSlice()
-		if rueidis.IsRedisNil(err) { // prolonged meanwhile, by a rotation that lists it anew
-			return nil
+		if rueidis.IsRedisNil(err) { // prolonged, by a rotation that may not have come to list it anew
+			return s.listAnew(ctx, rdb, id)
 		}
 		if err != nil {
 			return err
@@ -252,6 +252,19 @@ func (s *Sessions) purge(ctx context.Context, id string, at int64) error {
 		}
 		return nil
 	})
+}
+
+// listAnew lists a family under its present expiry, so that a purge does not meet it for ever.
+func (s *Sessions) listAnew(ctx context.Context, rdb rueidis.Client, id string) error {
+	expires, err := rdb.Do(ctx, rdb.B().Hget().Key(s.familyKey(id)).Field("expires").Build()).AsInt64()
+	if rueidis.IsRedisNil(err) { // gone since; the next purge takes it off the list
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return rdb.Do(ctx, rdb.B().Zadd().Key(s.c.key("families")).ScoreMember().
+		ScoreMember(float64(expires), id).Build()).Error()
 }
 
 // answerOf takes a script's verdict and fields apart.
