@@ -55,11 +55,6 @@ type Config struct {
 	// RawSend writes with a bare system call that does not tell Go's scheduler. It is cheaper, and safe because the
 	// sockets never block. Default off.
 	RawSend bool
-	// OwnDescriptors gives each loop a descriptor table of its own, on a thread of its own, so that the limit of open
-	// files holds per loop instead of for the process (Linux). It is for machines on which nobody may raise that limit.
-	// Loops must be given; connections can't be forwarded, adopted or moved. How it works is in table_linux.go.
-	OwnDescriptors bool
-	loopConnsMax   int // connections of one loop, with OwnDescriptors: they are spread by chance
 	// IO is how wide fan-outs reach the kernel: IOWrites by a write(2) per connection, IOUring by io_uring, many
 	// connections per system call (an error at the start where that is forbidden or missing), IOAuto (default) by
 	// io_uring where it works. Everything else is written.

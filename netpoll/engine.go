@@ -43,7 +43,6 @@ type gnetLoop struct {
 	timer *time.Timer
 	rawScratch
 	wide
-	hatch hatch // with Config.OwnDescriptors
 
 	// Owned by the loop after binding.
 	loop gnet.EventLoop
@@ -99,28 +98,14 @@ func (e *engine) openWide() error {
 func (e *engine) bindLoops(ctx context.Context) error {
 	e.balancer.Lock()
 	defer e.balancer.Unlock()
-	// All bells before the first loop is bound: a loop with a descriptor table of its own sees what was open before it.
-	theirs := make([]net.Conn, 0, len(e.loops))
-	defer func() {
-		for _, c := range theirs {
-			_ = c.Close()
-		}
-	}()
 	for _, d := range e.loops {
-		c, err := d.openBell()
+		theirs, err := d.openBell()
 		if err != nil {
 			return err
 		}
-		theirs = append(theirs, c)
-		if e.core.cfg.OwnDescriptors {
-			if err := d.hatch.open(); err != nil {
-				return err
-			}
-		}
-	}
-	for i, d := range e.loops {
-		enrolled, err := e.eng.Register(gnet.NewNetConnContext(gnet.NewContext(context.Background(), d), theirs[i]))
+		enrolled, err := e.eng.Register(gnet.NewNetConnContext(gnet.NewContext(context.Background(), d), theirs))
 		if err != nil {
+			_ = theirs.Close()
 			return fmt.Errorf("netpoll: can't reach an event loop: %w", err)
 		}
 		select {
@@ -171,7 +156,6 @@ func (e *engine) release() {
 		d.port.Shut()
 		d.timer.Stop()
 		d.closeWide()
-		d.hatch.shut()
 		if d.bell >= 0 {
 			_ = unix.Close(d.bell)
 			d.bell = -1
@@ -239,22 +223,13 @@ func (e *engine) wait(gc gnet.Conn) gnet.Action {
 // bind joins one of gnet's loops with one of ours, on the loop's goroutine, and opens what was accepted before.
 func (e *engine) bind(d *gnetLoop, loop gnet.EventLoop) {
 	d.loop = loop
+	e.bound.Store(loop, d)
+	d.port.Started()
 	e.mu.Lock()
 	early := e.early[loop]
 	delete(e.early, loop)
 	e.waiting -= len(early)
 	e.mu.Unlock()
-	if e.core.cfg.OwnDescriptors {
-		if err := d.ownDescriptors(early); err != nil {
-			e.core.cfg.Logger.Error(err.Error())
-			for _, gc := range early {
-				_ = loop.Close(gc)
-			}
-			return // bindLoops counts the loops that are bound
-		}
-	}
-	e.bound.Store(loop, d)
-	d.port.Started()
 	for _, gc := range early {
 		if d.port.Opened(gc) == nil {
 			_ = loop.Close(gc)
@@ -353,14 +328,11 @@ func (d *gnetLoop) Dup(t Transport) (*net.TCPConn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("netpoll: can't duplicate the descriptor: %w", err)
 	}
-	var c net.Conn
-	if d.port.l.core.cfg.OwnDescriptors {
-		c, err = d.hatch.passOut(fd)
-	} else {
-		c, err = connOf(fd)
-	}
+	file := os.NewFile(uintptr(fd), "handed-off")
+	defer file.Close() //nolint:errcheck // FileConn has its own descriptor
+	c, err := net.FileConn(file)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("netpoll: can't hand the connection off: %w", err)
 	}
 	tcp, ok := c.(*net.TCPConn)
 	if !ok {
@@ -368,17 +340,6 @@ func (d *gnetLoop) Dup(t Transport) (*net.TCPConn, error) {
 		return nil, errors.New("netpoll: not a TCP connection")
 	}
 	return tcp, nil
-}
-
-// connOf makes a connection of a descriptor, which it closes.
-func connOf(fd int) (net.Conn, error) {
-	file := os.NewFile(uintptr(fd), "handed-off")
-	defer file.Close() //nolint:errcheck // FileConn has its own descriptor
-	c, err := net.FileConn(file)
-	if err != nil {
-		return nil, fmt.Errorf("netpoll: can't hand the connection off: %w", err)
-	}
-	return c, nil
 }
 
 // engineLogger shows gnet's log lines in ours.

@@ -299,10 +299,6 @@ const (
 // opened takes a connection in.
 func (l *Loop) opened(t Transport, from origin) *Conn {
 	k := l.core
-	if most := k.cfg.loopConnsMax; most > 0 && l.count.conns.Load() >= int64(most) {
-		k.turned[RefusalCap].Add(1)
-		return nil
-	}
 	late, ok := k.admit()
 	if !ok {
 		return nil

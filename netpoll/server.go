@@ -29,17 +29,9 @@ type Server struct {
 	fatal     chan error    // one error if the engine ended unasked; then closed
 }
 
-// tableSpare are the descriptors that each loop adds to every table: listener, poller, bell, hatch, ring.
-const tableSpare = 10
-
 // New checks the configuration and prepares a server that does not listen yet. The error names every wrong field.
 func New(cfg Config, handler Handler) (*Server, error) {
-	descriptors := descriptorLimit()
-	if cfg.OwnDescriptors {
-		cfg.loopConnsMax = max(descriptors-descriptorsSpare-tableSpare*max(cfg.Loops, 1), 1)
-		descriptors *= max(cfg.Loops, 1)
-	}
-	cfg, capErr := cfg.withinDescriptors(descriptors)
+	cfg, capErr := cfg.withinDescriptors(descriptorLimit())
 	core, err := NewCore(cfg, handler)
 	if err = errors.Join(capErr, err); err != nil {
 		return nil, err

@@ -31,7 +31,7 @@ func (s *Server) Forward(f func(fd int) bool) { s.forward.Store(&f) }
 // passOn gives a descriptor of the connection's own to forward.
 func (k *Core) passOn(t Transport, forward func(fd int) bool) bool {
 	gc, ok := t.(gnet.Conn)
-	if !ok || k.cfg.OwnDescriptors { // the descriptor would be the loop's, and forward's socket the process's
+	if !ok {
 		return false
 	}
 	fd, err := gc.Dup()
@@ -56,9 +56,9 @@ func (c *Conn) Forward() bool {
 // Adopt opens a connection that another process has accepted; c is the server's from now on. After Listen. Any
 // goroutine.
 func (s *Server) Adopt(c net.Conn) error {
-	if _, ok := c.(*net.TCPConn); !ok || s.cfg.OwnDescriptors {
+	if _, ok := c.(*net.TCPConn); !ok {
 		_ = c.Close()
-		return errors.New("netpoll: only TCP connections can be adopted, and none with OwnDescriptors")
+		return errors.New("netpoll: only TCP connections can be adopted")
 	}
 	_, err := s.engine.enrol(c)
 	return err
@@ -93,7 +93,7 @@ func (s *Server) Inherit(l net.Listener) error {
 	h := &s.inherited
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if !ok || s.cfg.OwnDescriptors || s.stopping.Load() || len(h.listeners) >= inheritedMax {
+	if !ok || s.stopping.Load() || len(h.listeners) >= inheritedMax {
 		_ = l.Close()
 		return errors.New("netpoll: this listener can't be inherited")
 	}

@@ -122,7 +122,7 @@ func (c *Conn) MoveTo(to *Loop, read []byte) error {
 		return ErrNotDetachable
 	}
 	d, ok := to.driver.(adopter)
-	if !ok || c.Virtual() != nil || to.core != c.loop.core || to.core.cfg.OwnDescriptors {
+	if !ok || c.Virtual() != nil || to.core != c.loop.core {
 		return ErrNotMovable
 	}
 	socket, err := c.loop.driver.Dup(c.t)

@@ -29,35 +29,26 @@ func TestConnectionsAreSplitEvenly(t *testing.T) {
 	}
 }
 
-func TestWhereOneTableIsTooSmallLoopsGetTheirOwn(t *testing.T) {
-	for _, c := range []struct {
-		conns int
-		limit uint64
-		want  int
-	}{
-		{100_000, 1 << 20, 0},
-		{100_000, 104_252, 0},
-		{100_000, 20_000, 6},
-		{18_381, 20_000, 0},
-		{18_400, 20_000, 2},
-	} {
-		got, err := serverLoops(c.conns, c.limit)
-		if err != nil || got != c.want {
-			t.Errorf("%d with %d descriptors: %d loops, %v", c.conns, c.limit, got, err)
-		}
-		if free := connsMax(c.conns) / lateShare; connsMax(c.conns)-free < c.conns+1 {
-			t.Errorf("the server keeps %d of %d free", free, connsMax(c.conns))
-		}
-	}
-	if _, err := serverLoops(100_000, 1024); !errors.Is(err, ErrDescriptors) || !strings.Contains(err.Error(), "--conns") {
+func TestTooFewDescriptorsAreToldWithWhatFits(t *testing.T) {
+	_, err := split(100_000, 0, 20_000)
+	if !errors.Is(err, ErrDescriptors) || !strings.Contains(err.Error(), "--conns 18381 ") {
 		t.Error(err)
 	}
-}
-
-func TestTooManyForTheGenerators(t *testing.T) {
-	for _, c := range []struct{ conns, generators, limit int }{{8, 9, 1000}, {5000, 2, 1000}, {8, 0, 100}} {
-		if _, err := split(c.conns, c.generators, uint64(c.limit)); !errors.Is(err, ErrDescriptors) {
-			t.Errorf("%+v: %v", c, err)
+	for _, limit := range []uint64{1030, 4096, 20_000, 100_000, 1 << 20} {
+		fits := fitting(limit)
+		if _, err := split(fits, 0, limit); err != nil {
+			t.Error(err)
+		}
+		if _, err := split(fits+2, 0, limit); !errors.Is(err, ErrDescriptors) {
+			t.Errorf("%d with %d descriptors: %v", fits+2, limit, err)
+		}
+		if free := connsMax(fits) / lateShare; connsMax(fits)-free < fits+1 {
+			t.Errorf("the server keeps %d of %d free", free, connsMax(fits))
+		}
+	}
+	for _, generators := range []int{1, 9} {
+		if _, err := split(8, generators, serverSpare+8); generators == 9 && !errors.Is(err, ErrDescriptors) {
+			t.Errorf("%d generators for 8 connections: %v", generators, err)
 		}
 	}
 }

@@ -46,9 +46,6 @@ func startServer(ctx context.Context, opt *Options, dir string) (*server, error)
 	if os.Getenv("LECTERN_CONNS_MAX") == "" { // by itself the server keeps an eighth of its descriptors free
 		s.cmd.Env = append(s.cmd.Env, "LECTERN_CONNS_MAX="+strconv.Itoa(connsMax(opt.Conns)))
 	}
-	if opt.Loops > 0 {
-		s.cmd.Env = append(s.cmd.Env, "LECTERN_LOOPS="+strconv.Itoa(opt.Loops), "LECTERN_CONNS_OWN_DESCRIPTORS=true")
-	}
 	s.cmd.Stderr = log
 	out, err := s.cmd.StdoutPipe()
 	if err != nil {

@@ -16,12 +16,10 @@ var ErrFailed = errors.New("bench: the capacity run failed")
 
 // Result is a whole run: one line of JSON.
 type Result struct {
-	Scenario string `json:"scenario"`
-	Conns    int    `json:"conns"`                          // asked for
-	Loops    int    `json:"loops_with_own_table,omitempty"` // zero: all share one descriptor table
-	// Generators are the connections of each generator process; the first hosts the quiz.
-	Generators []int  `json:"generators"`
-	Members    string `json:"members"` // how they are authenticated
+	Scenario   string `json:"scenario"`
+	Conns      int    `json:"conns"`      // asked for
+	Generators []int  `json:"generators"` // connections of each generator process; the first hosts the quiz
+	Members    string `json:"members"`    // how they are authenticated
 	// Ready are members that connected, were authenticated and joined the room, as the generators count them.
 	Ready int `json:"ready"`
 	// Heartbeats are the server's pings that were answered over the whole run.
@@ -79,9 +77,8 @@ const membersOfDev = "guests of serve --dev: each a user with an id, a name and 
 
 func newResult(opt *Options, shares []int) *Result {
 	r := &Result{
-		Scenario: "capacity", Conns: opt.Conns, Loops: opt.Loops, Generators: shares, Members: membersOfDev,
-		Errors: map[string]int64{},
-		Quiz:   &report.QuizCheck{}, Latencies: map[string]report.Quantiles{}, Machine: measure.ReadMachine(),
+		Scenario: "capacity", Conns: opt.Conns, Generators: shares, Members: membersOfDev, Errors: map[string]int64{},
+		Quiz: &report.QuizCheck{}, Latencies: map[string]report.Quantiles{}, Machine: measure.ReadMachine(),
 		Settings: settings(), Commit: opt.Commit, At: time.Now().UTC().Format(time.RFC3339),
 	}
 	if opt.Note != "" {

@@ -21,9 +21,6 @@ type Options struct {
 	// Conns is the number of participants (default 100,000); Generators the number of processes that play them (default:
 	// as many as the limit of open files makes necessary, at least two).
 	Conns, Generators int
-	// Loops gives the server so many loops with a descriptor table each (its setting conns.own_descriptors). Default: one
-	// table, or where the limit of open files is too low for that, as many as are needed.
-	Loops int
 	// Hold is how long everybody stays connected before the quiz (default 5 min).
 	Hold time.Duration
 	// Questions is the number of questions (default 1), TimeLimit that of each (default 60 s); Window is how long after
@@ -100,11 +97,6 @@ func Run(ctx context.Context, opt Options) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	if opt.Loops == 0 {
-		if opt.Loops, err = serverLoops(opt.Conns, limit); err != nil {
-			return nil, err
-		}
-	}
 	shares, err := split(opt.Conns, opt.Generators, limit)
 	if err != nil {
 		return nil, err
@@ -115,9 +107,6 @@ func Run(ctx context.Context, opt Options) (*Result, error) {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	opt.Say(fmt.Sprintf("%d participants, %d generators, at most %d open files a process", opt.Conns, len(shares), limit))
-	if opt.Loops > 0 {
-		opt.Say(fmt.Sprintf("the server gets %d loops with a descriptor table each", opt.Loops))
-	}
 	p := &players{
 		opt: opt, dir: dir, shares: shares, results: make(chan error, len(shares)), result: newResult(&opt, shares),
 	}

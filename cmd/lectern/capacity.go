@@ -25,16 +25,14 @@ func capacityCommand() *cobra.Command {
 			"while, and play\na quiz with all of them in one room. Nothing may be lost or doubled: every question, durable " +
 			"acknowledgement, result\nand own rank is counted by its receiver.\n\n" +
 			"The server and the generators are this program, on this machine; the server takes its settings from the " +
-			"environment\n(LECTERN_…). A process needs a descriptor for each of its connections. Where the limit is too " +
-			"low, the server's\nloops get a descriptor table each (conns.own_descriptors).",
+			"environment\n(LECTERN_…). A process needs a descriptor for each of its connections; where the limit is too " +
+			"low the command says\nwhat fits.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runCapacity(cmd, &opt, jsonFile) },
 	}
 	f := c.Flags()
 	f.IntVar(&opt.Conns, "conns", 100_000, "participants")
 	f.IntVar(&opt.Generators, "generators", 0, "generator processes; 0: as many as the limit of open files asks for")
-	f.IntVar(&opt.Loops, "loops", 0, "loops of the server with a descriptor table each; 0: one table, where the limit of "+
-		"open files is high enough")
 	f.DurationVar(&opt.Hold, "hold", 5*time.Minute, "how long everybody stays connected before the quiz")
 	f.IntVar(&opt.Questions, "questions", 1, "number of questions")
 	f.DurationVar(&opt.TimeLimit, "time-limit", time.Minute, "of each question")

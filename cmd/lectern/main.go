@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
 
 	"github.com/spf13/cobra"
 )
@@ -21,10 +20,6 @@ type usageError struct{ error }
 
 // failed is a failure whose message has been printed.
 var errSilent = errors.New("failed")
-
-// The main goroutine keeps the main thread, so that no loop with a descriptor table of its own gets it: /proc/self/fd
-// is that thread's.
-func init() { runtime.LockOSThread() }
 
 func main() {
 	root := newRoot()

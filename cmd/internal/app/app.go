@@ -285,7 +285,7 @@ func (a *App) openPort(listen string, share bool) error {
 		SlowConsumerFrame: func() []byte {
 			return ws.AppendClose(nil, uint16(wire.CloseSlowConsumer), "too slow; come back with your last seq")
 		},
-		ReusePort: share, OwnDescriptors: a.cfg.Conns.OwnDescriptors, Logger: a.log,
+		ReusePort: share, Logger: a.log,
 	}, a.handler)
 	if err != nil {
 		return err

@@ -143,7 +143,7 @@ func (a *App) tookOver(ended int64) {
 // offerTakeover lets another server take over from this one. Where that can't be, the server runs all the same.
 func (a *App) offerTakeover() {
 	path := a.takeoverPath()
-	if path == "" || a.cfg.Conns.OwnDescriptors {
+	if path == "" {
 		return
 	}
 	offer, err := handover.Listen(path)

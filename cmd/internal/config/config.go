@@ -66,7 +66,6 @@ type Config struct {
 		HandshakeTimeout time.Duration `key:"conns.handshake_timeout" default:"10s" min:"100ms" max:"5m"`
 		AuthTimeout      time.Duration `key:"conns.auth_timeout" default:"5s" min:"100ms" max:"5m"`
 		PingEvery        time.Duration `key:"conns.ping_every" default:"30s" min:"1s" max:"1h"`
-		OwnDescriptors   bool          `key:"conns.own_descriptors" default:"false"`
 		OutboxHighBytes  int           `key:"conns.outbox_high_bytes" default:"65536" min:"4096" max:"16777216"`
 		OutboxHardBytes  int           `key:"conns.outbox_hard_bytes" default:"1048576" min:"1048576" max:"268435456"`
 		PerUserMax       int           `key:"conns.per_user_max" default:"100" min:"0" max:"1000000"`
@@ -318,12 +317,6 @@ func (c *Config) crossCheck() (faults []error) {
 	}
 	if _, _, err := c.StoreKind(); err != nil {
 		faults = append(faults, err)
-	}
-	if c.Conns.OwnDescriptors && c.Loops == 0 {
-		faults = append(faults, errors.New("  conns.own_descriptors: say how many loops there are to be (loops)"))
-	}
-	if c.Conns.OwnDescriptors && c.Takeover {
-		faults = append(faults, errors.New("  conns.own_descriptors: a takeover can't pass connections to such loops"))
 	}
 	if c.Conns.OutboxHardBytes < c.Conns.OutboxHighBytes {
 		faults = append(faults, errors.New("  conns.outbox_hard_bytes: must not be below conns.outbox_high_bytes"))

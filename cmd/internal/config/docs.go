@@ -33,8 +33,6 @@ var docs = map[string]string{
 	"conns.per_address_max":   "open connections of one address; 0: no limit, since a school shares one address",
 	"conns.handshake_timeout": "from accept to the end of the upgrade",
 	"conns.auth_timeout":      "from the upgrade to a good token",
-	"conns.own_descriptors": "each loop has its own limit of open files, where nobody may raise the process's: " +
-		"needs loops, excludes takeover (Linux)",
 	"conns.ping_every":        "a silent connection is asked this often, and closed when it does not answer",
 	"conns.outbox_high_bytes": "above it volatile messages are dropped and state is conflated",
 	"conns.outbox_hard_bytes": "above it a slow consumer is closed (4300)",
