@@ -107,7 +107,7 @@ func printVerdict(out io.Writer, v *wire.ReceiptVerdict, asJSON bool) error {
 		{"reason", v.Reason},
 		{"number", v.Number},
 		{"session", v.Room},
-		{"quiz", v.Title},
+		{"quiz", printable(v.Title)},
 		{"participant", v.Name},
 		{"user", v.User},
 	} {

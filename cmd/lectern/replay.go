@@ -124,13 +124,13 @@ func replay(out io.Writer, cfg *config.Config, store persist.Store, id string, a
 }
 
 func printTable(out io.Writer, t *quiz.Table) error {
-	fmt.Fprintf(out, "%s (PIN %s, %s)\ncreated %s, started %s, ended %s\n\n", t.Title, t.PIN, t.Phase,
+	fmt.Fprintf(out, "%s (PIN %s, %s)\ncreated %s, started %s, ended %s\n\n", printable(t.Title), t.PIN, t.Phase,
 		clock(t.CreatedAt), clock(t.StartedAt), clock(t.EndedAt))
 	w := tabwriter.NewWriter(out, 2, 4, 2, ' ', 0)
 	fmt.Fprintln(w, "QUESTION\tTYPE\tANSWERED\tRIGHT\tTEXT")
 	for _, q := range t.Questions {
 		fmt.Fprintf(w, "%d\t%s\t%d\t%d\t%.60s\n", q.Results.Number, q.Results.Type, q.Results.Answered, q.Results.Correct,
-			q.Text)
+			printable(q.Text))
 	}
 	fmt.Fprintln(w)
 	fmt.Fprintln(w, "RANK\tSCORE\tNAME\tPOINTS PER QUESTION")
@@ -186,6 +186,9 @@ func printAudit(ctx context.Context, out io.Writer, store persist.Store, room st
 	}
 	w := tabwriter.NewWriter(out, 2, 4, 2, ' ', 0)
 	for _, row := range rows {
+		for i := range row { // a reason may have line breaks, which would pass for acts of their own
+			row[i] = printable(row[i])
+		}
 		fmt.Fprintln(w, strings.Join(row, "\t"))
 	}
 	return w.Flush()
