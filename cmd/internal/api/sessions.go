@@ -177,7 +177,7 @@ func (a *API) finished(ctx context.Context, room string, c auth.Claims) (*rooms.
 		return nil, err
 	}
 	q := r.Quiz()
-	if r.Index() == 0 || q.Owner() != c.Subject && c.Role < wire.RoleAdmin && c.Room != room {
+	if r.Index() == 0 || !mayManage(c, room, q.Owner()) {
 		return nil, fail(wire.NewError(wire.CodeUnknownRoom, "you have no such session"))
 	}
 	return &rooms.Results{Title: q.Title(), Table: q.Results()}, nil
