@@ -29,7 +29,8 @@ func TestAnAuditTrailIsALineForEachAct(t *testing.T) {
 	if err := printAudit(t.Context(), &out, store, "r", false, false); err != nil {
 		t.Fatal(err)
 	}
-	if lines := strings.Split(strings.TrimSpace(out.String()), "\n"); len(lines) != 2 || !strings.Contains(lines[1], "spam ") {
+	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+	if len(lines) != 2 || !strings.Contains(lines[1], "spam ") {
 		t.Errorf("%d lines:\n%s", len(lines), out.String())
 	}
 }
