@@ -82,6 +82,7 @@ type App struct {
 	roomsDone   chan struct{}
 	journalDone chan struct{}
 	background  sync.WaitGroup
+	adopting    sync.WaitGroup // ends with the predecessor, which may outlive the rooms if a third server takes over
 	demo        *Demo
 	stopOnce    sync.Once
 	drainAsked  chan struct{}         // by the admin port

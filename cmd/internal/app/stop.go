@@ -31,6 +31,7 @@ func (a *App) stop(ctx context.Context) error {
 	}
 	if a.predecessor != nil {
 		_ = a.predecessor.Close()
+		a.adopting.Wait()
 	}
 	if a.net != nil {
 		if a.gateway != nil && !a.gateway.Left() {

@@ -67,7 +67,7 @@ func (a *App) takeOver(ctx context.Context) (ended int64, err error) {
 	case m.Failed != "":
 		a.log.Warn("the server that ran could not finish in order; starting from what is on disk", "its error", m.Failed)
 	}
-	a.background.Go(func() { a.adoptTheRest(ctx, peer) })
+	a.adopting.Go(func() { a.adoptTheRest(ctx, peer) })
 	return m.Ended, nil
 }
 
