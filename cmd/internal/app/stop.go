@@ -76,12 +76,16 @@ func waitIn(ctx context.Context) func(time.Duration) {
 	}
 }
 
+// requestsPatience is how long a stop waits for requests under way; those that are not answered by then are cut off. In
+// a takeover they wait for the rooms to be back, which takes a second or two on a busy machine.
+const requestsPatience = 8 * time.Second
+
 // stopHTTP lets the requests under way finish and takes no more.
 func (a *App) stopHTTP(ctx context.Context) {
 	if a.http == nil {
 		return
 	}
-	shutdown, cancel := context.WithTimeout(ctx, 2*time.Second)
+	shutdown, cancel := context.WithTimeout(ctx, requestsPatience)
 	defer cancel()
 	a.gateway.HandOff().Idle(shutdown)
 	if a.http.Shutdown(shutdown) != nil {
