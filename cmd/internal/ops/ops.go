@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -122,10 +123,28 @@ func Handler(o Options) (h http.Handler, release func()) {
 		say(w, http.StatusOK, "lectern admin port: /healthz /readyz /metrics /debug/lectern /debug/pprof/ "+
 			"/debug/profiling /debug/statsviz/ /connections /rooms /drain")
 	})
-	return http.NewCrossOriginProtection().Handler(mux), func() {
+	return http.NewCrossOriginProtection().Handler(namedRightly(mux)), func() {
 		profiles.close()
 		stats.close()
 	}
+}
+
+// namedRightly refuses requests that change something under a name that anybody could have pointed here: a page of that
+// name is of the same origin as the port, as far as a browser can tell (DNS rebinding). Nobody can do that with an
+// address, or with localhost.
+func namedRightly(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host := r.Host
+		if h, _, err := net.SplitHostPort(host); err == nil {
+			host = h
+		}
+		safe := r.Method == http.MethodGet || r.Method == http.MethodHead
+		if !safe && host != "localhost" && net.ParseIP(strings.Trim(host, "[]")) == nil {
+			say(w, http.StatusMisdirectedRequest, "use the port's address, or localhost, for requests that change something")
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 func say(w http.ResponseWriter, status int, text string) {

@@ -66,6 +66,30 @@ func TestNodesWithoutRedis(t *testing.T) {
 	}
 }
 
+// A page can give its own name the port's address; what it sends under that name changes nothing.
+func TestForeignNamesChangeNothing(t *testing.T) {
+	drains := 0
+	o := fakes()
+	o.Inspect.Drain = func() { drains++ }
+	h, release := Handler(o)
+	t.Cleanup(release)
+	for host, want := range map[string]int{
+		"evil.example:9090": http.StatusMisdirectedRequest, "evil.example": http.StatusMisdirectedRequest,
+		"localhost:9090": http.StatusAccepted, "127.0.0.1:9090": http.StatusAccepted, "[::1]:9090": http.StatusAccepted,
+	} {
+		r := httptest.NewRequest("POST", "/drain", http.NoBody)
+		r.Host = host
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if w.Code != want {
+			t.Errorf("%s: status %d, want %d", host, w.Code, want)
+		}
+	}
+	if drains != 3 {
+		t.Errorf("%d requests were carried out", drains)
+	}
+}
+
 // A server whose database is away is ready all the same, and says what the matter is.
 func TestReadyWithDetail(t *testing.T) {
 	o := fakes()
@@ -92,7 +116,7 @@ func serve(t *testing.T, o Options) func(method, path string, headers ...string)
 	h, release := Handler(o)
 	t.Cleanup(release)
 	return func(method, path string, headers ...string) (int, string) {
-		r := httptest.NewRequest(method, path, http.NoBody)
+		r := httptest.NewRequest(method, "http://127.0.0.1:9090"+path, http.NoBody)
 		for i := 0; i < len(headers); i += 2 {
 			r.Header.Set(headers[i], headers[i+1])
 		}
