@@ -101,6 +101,13 @@ func (s *fake) faulty(name string) bool {
 	return true
 }
 
+// takeOnly refuses the handshakes after the first n.
+func (s *fake) takeOnly(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.limit = n
+}
+
 func (s *fake) room(name string) *fakeRoom {
 	r := s.rooms[name]
 	if r == nil {

@@ -57,7 +57,7 @@ func TestIdleCountsMembers(t *testing.T) {
 
 func TestStormCountsRefusedHandshakes(t *testing.T) {
 	s := startFake(t)
-	s.limit = 40
+	s.takeOnly(40)
 	res := perform(t, s, Options{Scenario: "storm", Conns: 50, Engines: 2})
 	if res.Delivered != 40 || res.Lost != 10 || res.Errors["handshake_503"] != 10 || res.LatencyMS.N != 40 {
 		t.Fatalf("%+v", res)
@@ -228,7 +228,7 @@ func TestAFollowerFindsItsOwnLosses(t *testing.T) {
 
 func TestNobodyWaitsForMembersThatCantCome(t *testing.T) {
 	s := startFake(t)
-	s.limit = 4 // the host itself and three members
+	s.takeOnly(4) // the host itself and three members
 	opt := quizOptionsFor(4)
 	opt.Target, opt.Quiz.Of, opt.ConnectTimeout = s.target(), 9, time.Minute
 	if _, err := Run(t.Context(), opt); err == nil || !strings.Contains(err.Error(), "handshake_503:1") {
